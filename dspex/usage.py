@@ -1,0 +1,121 @@
+"""What calls cost: token counts in one normal form, their price, and the meter that adds them up.
+
+Every provider counts differently; the wires fold their counts to this form: `input_tokens` is all
+input, what a prompt cache served included; `output_tokens` is all output, reasoning included.
+"""
+
+from __future__ import annotations
+
+from dataclasses import KW_ONLY, dataclass
+from decimal import Decimal
+from typing import Any
+
+__all__ = ("Usage", "UsageMeter")
+
+_ZERO = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens, calls and cost of one call or of many; `+` adds two.
+
+    `cost_usd` is None as soon as the price of any call in the sum is unknown: a partial sum would
+    look like a small bill.
+    """
+
+    _: KW_ONLY
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cache_read_tokens: int = 0
+    cache_write_tokens: int = 0
+    reasoning_tokens: int = 0
+    cost_usd: Decimal | None = _ZERO
+    calls: int = 0
+    cache_hits: int = 0
+    failed_attempts: int = 0
+
+    @property
+    def total_tokens(self) -> int:
+        """Input and output together."""
+        return self.input_tokens + self.output_tokens
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(
+            input_tokens=self.input_tokens + other.input_tokens,
+            output_tokens=self.output_tokens + other.output_tokens,
+            cache_read_tokens=self.cache_read_tokens + other.cache_read_tokens,
+            cache_write_tokens=self.cache_write_tokens + other.cache_write_tokens,
+            reasoning_tokens=self.reasoning_tokens + other.reasoning_tokens,
+            cost_usd=_add_cost(self.cost_usd, other.cost_usd),
+            calls=self.calls + other.calls,
+            cache_hits=self.cache_hits + other.cache_hits,
+            failed_attempts=self.failed_attempts + other.failed_attempts,
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON data; the cost is a decimal string, so that no cent is lost."""
+        data: dict[str, Any] = {name: getattr(self, name) for name in _FIELDS}
+        data["cost_usd"] = None if self.cost_usd is None else str(self.cost_usd)
+        return data
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Usage:
+        """Rebuild from `to_dict`; fields that are missing are zero, unknown ones are ignored."""
+        known = {name: data[name] for name in _FIELDS if name in data}
+        cost = known.pop("cost_usd", "0")
+        return cls(cost_usd=None if cost is None else Decimal(cost), **known)
+
+
+_FIELDS = tuple(name for name in Usage.__dataclass_fields__ if name != "_")
+
+
+def _add_cost(left: Decimal | None, right: Decimal | None) -> Decimal | None:
+    return None if left is None or right is None else left + right
+
+
+class UsageMeter:
+    """Adds up the usage of everything below one point of a program, and passes it on upwards.
+
+    One meter belongs to one running call and dies with it, so that forty thousand concurrent calls
+    do not mix; the chain of parents is as deep as the program is nested. Not thread-safe: it is
+    written from the event loop only.
+
+    `in_call` counts the model calls now waiting for a provider below this point. When a deadline
+    strikes, it tells time lost to the provider from time spent computing.
+    """
+
+    __slots__ = ("_total", "in_call", "parent")
+
+    def __init__(self, parent: UsageMeter | None = None) -> None:
+        self.parent = parent
+        self.in_call = 0
+        self._total: Usage | None = None
+
+    @property
+    def total(self) -> Usage:
+        """What has been used so far."""
+        return Usage() if self._total is None else self._total
+
+    def add(self, usage: Usage) -> None:
+        """Count `usage` here and in every parent."""
+        meter: UsageMeter | None = self
+        while meter is not None:
+            meter._total = usage if meter._total is None else meter._total + usage
+            meter = meter.parent
+
+    def enter_call(self) -> None:
+        """Say that one more model call is in flight below this point."""
+        meter: UsageMeter | None = self
+        while meter is not None:
+            meter.in_call += 1
+            meter = meter.parent
+
+    def leave_call(self) -> None:
+        """Say that a call announced by `enter_call` is over."""
+        meter: UsageMeter | None = self
+        while meter is not None:
+            meter.in_call -= 1
+            meter = meter.parent
+
+    def __repr__(self) -> str:
+        return f"<UsageMeter {self.in_call} in call, {self.total}>"
