@@ -1,0 +1,120 @@
+"""Single flight: of equal calls under way, one asks and the others wait for its answer.
+
+No task is made: the leader asks in its own task. A leader that leaves without an answer that holds
+for everybody (it was cancelled, or its own deadline struck) hands over to the first follower still
+waiting; a cancelled follower just leaves.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Generic, TypeVar
+
+__all__ = ("Flights",)
+
+T = TypeVar("T")
+
+
+class _Lead:
+    """Handed to a follower: the leader is gone, ask yourself."""
+
+
+_LEAD = _Lead()
+
+
+class Flights(Generic[T]):
+    """The calls under way, by key. Bound to one event loop; not thread-safe.
+
+    Args:
+        shared: tells whether an error of the leader holds for its followers too; if not, the next
+            follower asks again.
+    """
+
+    __slots__ = ("_shared", "_waiting")
+
+    def __init__(self, shared: Callable[[Exception], bool]) -> None:
+        self._shared = shared
+        self._waiting: dict[str, deque[asyncio.Future[T | _Lead]]] = {}
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def __repr__(self) -> str:
+        followers = sum(map(len, self._waiting.values()))
+        return f"<Flights {len(self)} under way, {followers} following>"
+
+    async def fly(self, key: str, ask: Callable[[], Awaitable[T]]) -> tuple[T, bool]:
+        """Return the answer for `key`, and whether this caller was the one who asked."""
+        waiting = self._waiting.get(key)
+        if waiting is not None:
+            answer = await self._follow(key, waiting)
+            if not isinstance(answer, _Lead):
+                return answer, False
+        else:
+            waiting = self._waiting[key] = deque()
+
+        return await self._lead(key, waiting, ask), True
+
+    async def _lead(
+        self,
+        key: str,
+        waiting: deque[asyncio.Future[T | _Lead]],
+        ask: Callable[[], Awaitable[T]],
+    ) -> T:
+        try:
+            answer = await ask()
+        except BaseException as exc:
+            if isinstance(exc, Exception) and self._shared(exc):
+                del self._waiting[key]
+                _fail(waiting, exc)
+            else:
+                self._hand_over(key, waiting)
+
+            raise
+
+        del self._waiting[key]
+        for follower in waiting:
+            if not follower.done():
+                follower.set_result(answer)
+
+        return answer
+
+    async def _follow(self, key: str, waiting: deque[asyncio.Future[T | _Lead]]) -> T | _Lead:
+        place: asyncio.Future[T | _Lead] = asyncio.get_running_loop().create_future()
+        waiting.append(place)
+        try:
+            return await place
+        except asyncio.CancelledError:
+            if _told_to_lead(place):  # in the same turn in which it was cancelled
+                self._hand_over(key, waiting)
+
+            raise
+
+    def _hand_over(self, key: str, waiting: deque[asyncio.Future[T | _Lead]]) -> None:
+        while waiting:
+            follower = waiting.popleft()
+            if not follower.done():
+                follower.set_result(_LEAD)
+                return
+
+        del self._waiting[key]
+
+
+def _told_to_lead(place: asyncio.Future[T | _Lead]) -> bool:
+    if not place.done() or place.cancelled() or place.exception() is not None:
+        return False
+
+    return isinstance(place.result(), _Lead)
+
+
+def _fail(waiting: deque[asyncio.Future[T | _Lead]], exc: Exception) -> None:
+    for follower in waiting:
+        if not follower.done():
+            # One copy each: a shared exception would collect the frames of every follower.
+            own = copy.copy(exc)
+            own.__cause__ = exc
+            follower.set_exception(own)
+            follower.exception()  # marks it as seen: a follower cancelled meanwhile never looks
