@@ -18,7 +18,7 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, TypeGuard
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeGuard
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import (
@@ -36,8 +36,15 @@ __all__ = (
     "BreakerSettings",
     "CacheSettings",
     "ProviderSettings",
+    "Secret",
     "Settings",
 )
+
+if TYPE_CHECKING:
+    # A plain string may be given; what is kept is always a SecretStr.
+    Secret: TypeAlias = SecretStr | str
+else:
+    Secret = SecretStr
 
 KNOWN_BASE_URLS: Mapping[str, str] = {
     "openai": "https://api.openai.com/v1",
@@ -81,7 +88,7 @@ class ProviderSettings(_Frozen):
     wire: Literal["openai-chat"] = "openai-chat"
     compat: str | None = None
     base_url: str | None = None
-    api_key: SecretStr | None = None
+    api_key: Secret | None = None
     requests_per_minute: float | None = Field(default=None, gt=0)
     tokens_per_minute: float | None = Field(default=None, gt=0)
     max_connections: int | None = Field(default=None, ge=1)
@@ -96,9 +103,14 @@ class ProviderSettings(_Frozen):
     input_usd_per_million_tokens: float | None = Field(default=None, ge=0)
     output_usd_per_million_tokens: float | None = Field(default=None, ge=0)
 
+    def reveal_key(self) -> str | None:
+        """Return the key in the clear: for the header that carries it, and for nothing else."""
+        key = self.api_key
+        return key.get_secret_value() if isinstance(key, SecretStr) else key
+
 
 class CacheSettings(_Frozen):
-    """The response cache: in memory, at most `max_bytes`; answers older than `ttl_s` are asked anew."""
+    """The response cache in memory: at most `max_bytes`, no answer older than `ttl_s`."""
 
     max_bytes: int = Field(default=256 * 1024 * 1024, ge=1)
     ttl_s: float | None = Field(default=None, gt=0)
@@ -187,17 +199,18 @@ def _validate(
 
 
 def _problem(kind: str, message: str, location: tuple[int | str, ...]) -> str:
-    if kind != "extra_forbidden" or not location:
+    if kind != "extra_forbidden":
         return message
 
-    fields = ProviderSettings.model_fields if len(location) > 1 else Settings.model_fields
-    near = difflib.get_close_matches(str(location[-1]), fields, n=1)
+    *above, name = map(str, location)
+    fields = ProviderSettings.model_fields if above else Settings.model_fields
+    near = difflib.get_close_matches(name, fields, n=1)
     hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(sorted(fields))}"
     return f"unknown setting; {hint}"
 
 
 def _shown(value: object, location: tuple[int | str, ...]) -> object:
-    secret = bool(location) and "key" in str(location[-1]).lower()
+    secret = any("key" in str(part).lower() for part in location[-1:])
     return None if secret or isinstance(value, SecretStr) else value
 
 

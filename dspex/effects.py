@@ -15,7 +15,7 @@ import asyncio
 import os
 import random as _random
 import time
-from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Generator, Iterable
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import KW_ONLY, dataclass, field, replace
@@ -24,9 +24,9 @@ from uuid import UUID
 from weakref import WeakKeyDictionary, WeakSet
 
 from dspex.errors import RuntimeNotFound
-from dspex.usage import Usage, UsageMeter
 
 if TYPE_CHECKING:
+    from dspex.usage import Usage, UsageMeter
     from supervision.task import TaskSupervisor
     from supervision.telemetry import Bus
 
@@ -106,8 +106,8 @@ class BudgetSource(Protocol):
 class Effect(Generic[T]):
     """One thing that is about to enter the program from outside.
 
-    `digest` is a check, not a key: a gate finds an effect by its place in the scope and compares the
-    digest. `encode` and `decode` carry the outcome to and from JSON.
+    `digest` is a check, not a key: a gate finds an effect by its place in the scope and compares
+    the digest. `encode` and `decode` carry the outcome to and from JSON.
     """
 
     kind: str
@@ -218,10 +218,10 @@ class Trace:
 class CallScope:
     """Where a running call stands and what it may use; immutable, derived with `child`.
 
-    `deadline` is a time of the running loop's clock. `sample` numbers the independent sample that is
-    wanted of everything below (an epoch, a round): predictors put it into their requests. `owner` is
-    the program whose `forward` runs in this scope: it knows its parts by name. Empty fields mean
-    "none": no deadline, no budget.
+    `deadline` is a time of the running loop's clock. `sample` numbers the independent sample that
+    is wanted of everything below (an epoch, a round): predictors put it into their requests.
+    `owner` is the program whose `forward` runs in this scope: it knows its parts by name. Empty
+    fields mean "none": no deadline, no budget.
     """
 
     _: KW_ONLY
@@ -264,7 +264,7 @@ def current() -> CallScope:
 
 
 @contextmanager
-def scope(name: str | None = None, **changes: Any) -> Iterator[CallScope]:
+def scope(name: str | None = None, **changes: Any) -> Generator[CallScope, None, None]:
     """Run a block in a scope of its own: a child called `name`, or the same place with `changes`.
 
     An earlier deadline of the surrounding scope stays in force.
@@ -291,7 +291,7 @@ def random(seed: int | None = None) -> _random.Random:
     if seed is None:
         seed = int.from_bytes(current().gate.entropy(8), "big")
 
-    return _random.Random(seed)  # noqa: S311 - sampling, not secrets
+    return _random.Random(seed)
 
 
 def uuid4() -> UUID:
@@ -312,7 +312,7 @@ def new_correlation_id() -> str:
     return os.urandom(8).hex()
 
 
-async def map(  # noqa: A001 - the name users look for
+async def map(
     function: Callable[[T], Awaitable[R]],
     items: Iterable[T] | AsyncIterable[T],
     *,
@@ -325,7 +325,8 @@ async def map(  # noqa: A001 - the name users look for
     they finish in. Items are pulled only when there is room.
 
     Raises:
-        ExceptionGroup: with the failure of each item that had failed when the others were cancelled.
+        ExceptionGroup: with the failure of each item that had failed when the others were
+        cancelled.
     """
     if max_concurrency < 1:
         raise ValueError(f"max_concurrency must be at least 1, got {max_concurrency!r}")
@@ -411,8 +412,8 @@ def find_runtime() -> RuntimeHandle:
 
     if not here:
         raise RuntimeNotFound(
-            "no Runtime is open on this event loop: open one with `async with dspex.Runtime...`, or "
-            "give the program a client with `program.with_client(...)`"
+            "no Runtime is open on this event loop: open one with `async with dspex.Runtime...`, "
+            "or give the program a client with `program.with_client(...)`"
         )
 
     names = ", ".join(repr(runtime.name) for runtime in here)

@@ -198,11 +198,11 @@ _AT_FAULT = frozenset(
 class ErrorData:
     """One failed call or attempt as plain data.
 
-    `status` is the HTTP status where there was one; `code` the provider's own word; `stage` the step
-    of the pipeline that failed ("connect", "first byte", "limiter", ...); `stale_socket` marks a
-    pooled connection that the server had already closed, which says nothing about its health;
-    `delivered` says that part of the answer had already been handed on, so that a retry would repeat
-    it. `attempts` are the tries behind a call's final error, oldest first.
+    `status` is the HTTP status where there was one; `code` the provider's own word; `stage` the
+    step of the pipeline that failed ("connect", "first byte", "limiter", ...); `stale_socket` marks
+    a pooled connection that the server had already closed, which says nothing about its health;
+    `delivered` says that part of the answer had already been handed on, so that a retry would
+    repeat it. `attempts` are the tries behind a call's final error, oldest first.
     """
 
     kind: ErrorKind

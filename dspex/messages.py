@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 import orjson
 
-from dspex.errors import Attempt
+from dspex.errors import Attempt  # noqa: TC001 - pydantic reads the annotations
 from dspex.usage import Usage
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ __all__ = (
     "ToolCall",
     "ToolCallDelta",
     "ToolSpec",
+    "fill",
 )
 
 Role = Literal["system", "user", "assistant", "tool"]
@@ -141,8 +142,8 @@ class Message:
 class Sampling:
     """How the model samples; what is None is not sent, so that the provider's default holds.
 
-    `max_tokens` bounds the output; `n` asks for that many choices in one call; `seed` is a wish that
-    not every provider grants.
+    `max_tokens` bounds the output; `n` asks for that many choices in one call; `seed` is a wish
+    that not every provider grants.
     """
 
     _: KW_ONLY
@@ -178,8 +179,10 @@ class Request:
 
         Text that UTF-8 cannot carry (lone surrogates) is written with its escapes.
         """
+        # Only schemas hold keys that are not ours to order, and sorting costs as much as the rest.
+        schemas = self.tools or self.response_format
         try:
-            return orjson.dumps(self, _plain, orjson.OPT_SORT_KEYS)
+            return orjson.dumps(self, _plain, orjson.OPT_SORT_KEYS if schemas else None)
         except orjson.JSONEncodeError:
             plain = json.dumps(asdict(self), default=_plain, sort_keys=True, ensure_ascii=True)
             return plain.encode()
@@ -257,6 +260,19 @@ class Response:
     def from_dict(cls, data: Mapping[str, Any]) -> Response:
         """Rebuild from `to_dict`; raises ValueError, which names the field, on anything else."""
         return _response_adapter().validate_python(data)
+
+
+def fill(response: Response, **values: Any) -> Response:
+    """Set fields of a response that its maker has not handed on yet, and return it.
+
+    Each step of a call learns something about the answer; a copy for each would cost ten times as
+    much. Whoever did not make the response, or has shown it to others, must use
+    `dataclasses.replace`.
+    """
+    for name, value in values.items():
+        object.__setattr__(response, name, value)
+
+    return response
 
 
 @dataclass(frozen=True, slots=True)

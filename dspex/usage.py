@@ -84,23 +84,56 @@ class UsageMeter:
     strikes, it tells time lost to the provider from time spent computing.
     """
 
-    __slots__ = ("_total", "in_call", "parent")
+    __slots__ = (
+        "_cache_hits",
+        "_cache_read",
+        "_cache_write",
+        "_calls",
+        "_cost_usd",
+        "_failed_attempts",
+        "_input",
+        "_output",
+        "_reasoning",
+        "in_call",
+        "parent",
+    )
 
     def __init__(self, parent: UsageMeter | None = None) -> None:
         self.parent = parent
         self.in_call = 0
-        self._total: Usage | None = None
+        # Plain counters: adding up Usage values would build one at each level for each call.
+        self._input = self._output = self._cache_read = self._cache_write = self._reasoning = 0
+        self._calls = self._cache_hits = self._failed_attempts = 0
+        self._cost_usd: Decimal | None = _ZERO
 
     @property
     def total(self) -> Usage:
         """What has been used so far."""
-        return Usage() if self._total is None else self._total
+        return Usage(
+            input_tokens=self._input,
+            output_tokens=self._output,
+            cache_read_tokens=self._cache_read,
+            cache_write_tokens=self._cache_write,
+            reasoning_tokens=self._reasoning,
+            cost_usd=self._cost_usd,
+            calls=self._calls,
+            cache_hits=self._cache_hits,
+            failed_attempts=self._failed_attempts,
+        )
 
     def add(self, usage: Usage) -> None:
         """Count `usage` here and in every parent."""
         meter: UsageMeter | None = self
         while meter is not None:
-            meter._total = usage if meter._total is None else meter._total + usage
+            meter._input += usage.input_tokens
+            meter._output += usage.output_tokens
+            meter._cache_read += usage.cache_read_tokens
+            meter._cache_write += usage.cache_write_tokens
+            meter._reasoning += usage.reasoning_tokens
+            meter._calls += usage.calls
+            meter._cache_hits += usage.cache_hits
+            meter._failed_attempts += usage.failed_attempts
+            meter._cost_usd = _add_cost(meter._cost_usd, usage.cost_usd)
             meter = meter.parent
 
     def enter_call(self) -> None:

@@ -10,8 +10,10 @@ from __future__ import annotations
 import asyncio
 import copy
 from collections import deque
-from collections.abc import Awaitable, Callable
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
 
 __all__ = ("Flights",)
 
@@ -49,30 +51,17 @@ class Flights(Generic[T]):
     async def fly(self, key: str, ask: Callable[[], Awaitable[T]]) -> tuple[T, bool]:
         """Return the answer for `key`, and whether this caller was the one who asked."""
         waiting = self._waiting.get(key)
-        if waiting is not None:
+        if waiting is None:
+            waiting = self._waiting[key] = deque()
+        else:
             answer = await self._follow(key, waiting)
             if not isinstance(answer, _Lead):
                 return answer, False
-        else:
-            waiting = self._waiting[key] = deque()
 
-        return await self._lead(key, waiting, ask), True
-
-    async def _lead(
-        self,
-        key: str,
-        waiting: deque[asyncio.Future[T | _Lead]],
-        ask: Callable[[], Awaitable[T]],
-    ) -> T:
         try:
             answer = await ask()
         except BaseException as exc:
-            if isinstance(exc, Exception) and self._shared(exc):
-                del self._waiting[key]
-                _fail(waiting, exc)
-            else:
-                self._hand_over(key, waiting)
-
+            self._land_without(key, waiting, exc)
             raise
 
         del self._waiting[key]
@@ -80,7 +69,16 @@ class Flights(Generic[T]):
             if not follower.done():
                 follower.set_result(answer)
 
-        return answer
+        return answer, True
+
+    def _land_without(
+        self, key: str, waiting: deque[asyncio.Future[T | _Lead]], exc: BaseException
+    ) -> None:
+        if isinstance(exc, Exception) and self._shared(exc):
+            del self._waiting[key]
+            _fail(waiting, exc)
+        else:
+            self._hand_over(key, waiting)
 
     async def _follow(self, key: str, waiting: deque[asyncio.Future[T | _Lead]]) -> T | _Lead:
         place: asyncio.Future[T | _Lead] = asyncio.get_running_loop().create_future()

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from cachetools import LRUCache, TTLCache
 
 from dspex.cache.flight import Flights
-from dspex.config import CacheSettings
 from dspex.errors import BudgetExceeded, DeadlineExceeded, ProviderError
-from dspex.messages import FinishReason, Response
+from dspex.messages import Choice, FinishReason, Response
 from dspex.usage import Usage
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from dspex.config import CacheSettings
 
 __all__ = ("CacheStatistics", "ResponseCache", "cache_child")
 
@@ -22,8 +25,13 @@ _OVERHEAD_BYTES = 1_000
 """About what the objects around an answer's text weigh."""
 
 _HIT = Usage(calls=1, cache_hits=1)
+_MALFORMED = frozenset({FinishReason.ERROR, FinishReason.CONTENT_FILTER, FinishReason.UNKNOWN})
 
-_Store: TypeAlias = LRUCache[str, Response] | TTLCache[str, Response]
+_Packed: TypeAlias = tuple[str, str, str | None, str | None, str, str, str | None]
+"""Text, finish reason, reasoning, refusal, model, endpoint, request id of a plain answer."""
+
+_Entry: TypeAlias = _Packed | Response
+_Store: TypeAlias = LRUCache[str, _Entry] | TTLCache[str, _Entry]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +78,16 @@ class ResponseCache:
             return None
 
         self._hits += 1
-        return _as_hit(found)
+        return _as_hit(found) if isinstance(found, Response) else _unpack(found)
 
     def put(self, key: str, response: Response) -> None:
         """Keep `response`, unless it is malformed or larger than the whole cache."""
-        if _is_well_formed(response) and _size_bytes(response) <= self._store.maxsize:
-            self._store[key] = response
+        if not _is_well_formed(response):
+            return
+
+        entry = _pack(response)
+        if _size_bytes(entry) <= self._store.maxsize:
+            self._store[key] = entry
 
     async def share(self, key: str, ask: Callable[[], Awaitable[Response]]) -> Response:
         """Ask, or wait for an equal call that is under way."""
@@ -101,16 +113,56 @@ def _as_hit(response: Response) -> Response:
     return replace(response, cached=True, usage=_HIT, attempts=(), latency_s=0.0)
 
 
-def _size_bytes(response: Response) -> int:
+def _pack(response: Response) -> _Entry:
+    """Return the answer as a tuple of plain values, if that says it all.
+
+    The garbage collector does not follow such a tuple: a cache of a million answers kept as
+    objects would slow every collection of the process.
+    """
+    if len(response.choices) != 1 or response.dropped:
+        return response
+
+    choice = response.choices[0]
+    if choice.tool_calls:
+        return response
+
+    return (
+        choice.text,
+        choice.finish_reason.value,
+        choice.reasoning,
+        choice.refusal,
+        response.model,
+        response.endpoint,
+        response.request_id,
+    )
+
+
+def _unpack(entry: _Packed) -> Response:
+    text, finish, reasoning, refusal, model, endpoint, request_id = entry
+    choice = Choice(text, finish_reason=FinishReason(finish), reasoning=reasoning, refusal=refusal)
+    return Response(
+        (choice,), model=model, endpoint=endpoint, usage=_HIT, request_id=request_id, cached=True
+    )
+
+
+def _size_bytes(entry: _Entry) -> int:
+    if not isinstance(entry, Response):
+        return _OVERHEAD_BYTES + len(entry[0]) + len(entry[2] or "")
+
     return _OVERHEAD_BYTES + sum(
-        len(choice.text) + len(choice.reasoning or "") + sum(len(c.arguments) for c in choice.tool_calls)
-        for choice in response.choices
+        len(choice.text)
+        + len(choice.reasoning or "")
+        + sum(len(call.arguments) for call in choice.tool_calls)
+        for choice in entry.choices
     )
 
 
 def _is_well_formed(response: Response) -> bool:
-    bad = (FinishReason.ERROR, FinishReason.CONTENT_FILTER, FinishReason.UNKNOWN)
-    return bool(response.choices) and all(c.finish_reason not in bad for c in response.choices)
+    choices = response.choices
+    if len(choices) == 1:
+        return choices[0].finish_reason not in _MALFORMED
+
+    return bool(choices) and all(choice.finish_reason not in _MALFORMED for choice in choices)
 
 
 def _holds_for_all(error: Exception) -> bool:

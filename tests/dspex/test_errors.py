@@ -39,9 +39,7 @@ attempts = st.builds(
 
 class TestErrorData:
     @given(data_without_attempts, st.lists(attempts, max_size=3))
-    def test_survives_json_with_its_attempts(
-        self, data: ErrorData, tried: list[Attempt]
-    ) -> None:
+    def test_survives_json_with_its_attempts(self, data: ErrorData, tried: list[Attempt]) -> None:
         """A journal can hold an error and give the same one back."""
         whole = to_exception(data).with_attempts(tuple(tried)).data
 

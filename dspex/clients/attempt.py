@@ -1,0 +1,136 @@
+"""One try of one call, as a stream of events: what `stream` hands on and what `complete` folds."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from dspex.clients.classify import classify_response
+from dspex.clients.faults import NETWORK_ERRORS, classify_exception
+from dspex.errors import (
+    EndpointUnavailable,
+    ErrorData,
+    ErrorKind,
+    ProtocolError,
+    ProviderError,
+    to_exception,
+)
+from dspex.messages import Compat, Request, Response, StreamEnd, StreamEvent, fill
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from dspex.clients.transport import Transport
+    from dspex.clients.wire.base import EncodedRequest, Wire
+
+__all__ = ("attempt", "fold")
+
+_MAY_RAISE: Final[tuple[type[Exception], ...]] = (
+    *NETWORK_ERRORS,
+    RuntimeError,
+)  # aiohttp has no other type for "is closed"
+
+
+async def attempt(
+    transport: Transport,
+    wire: Wire,
+    compat: Compat,
+    request: Request,
+    *,
+    provider: str,
+    stream: bool,
+) -> AsyncGenerator[StreamEvent, None]:
+    """Ask once: yield the answer's events, of which a StreamEnd with the Response is the last.
+
+    With `stream` they are one StreamStart, deltas, and the end; without it the wire has nothing to
+    say before the answer is complete, and the end is all there is.
+
+    Raises:
+        ProviderError: classified, with the provider's and the model's name.
+    """
+    encoded = wire.encode(request, compat, stream=stream)
+    started = False
+    stage = "first byte"
+    try:
+        async with transport.post(wire.url_path(request), encoded.body) as reply:
+            stage = "body"
+            if reply.status != 200:
+                body = await reply.read()
+                raise to_exception(
+                    classify_response(
+                        reply.status,
+                        reply.headers,
+                        body,
+                        provider=provider,
+                        model=request.model,
+                    )
+                )
+
+            request_id = reply.headers.get("x-request-id")
+            if not stream:
+                response = wire.decode(await reply.read())
+                yield StreamEnd(_complete(response, encoded, request_id))
+                return
+
+            decoder = wire.stream_decoder()
+            async for chunk in reply.chunks():
+                for event in decoder.feed(chunk):
+                    started = True
+                    yield _finished(event, encoded, request_id)
+
+            for event in decoder.close():
+                yield _finished(event, encoded, request_id)
+    except ProviderError as exc:
+        raise _named(exc, provider, request.model, delivered=started) from exc.__cause__
+    except _MAY_RAISE as exc:
+        if transport.closed:
+            raise _closed_under(provider, request.model, started) from exc
+
+        data = classify_exception(exc, provider=provider, model=request.model, stage=stage)
+        raise to_exception(replace(data, delivered=started)) from exc
+
+
+async def fold(events: AsyncGenerator[StreamEvent, None]) -> Response:
+    """Return the Response at the end of a try. The generator ends with it, however it ends."""
+    response: Response | None = None
+    async for event in events:
+        if type(event) is StreamEnd:
+            response = event.response
+
+    if response is None:
+        raise ProtocolError(ErrorData(ErrorKind.PROTOCOL, "the answer has no end"))
+
+    return response
+
+
+def _finished(event: StreamEvent, encoded: EncodedRequest, request_id: str | None) -> StreamEvent:
+    if isinstance(event, StreamEnd):
+        return StreamEnd(_complete(event.response, encoded, request_id))
+
+    return event
+
+
+def _complete(response: Response, encoded: EncodedRequest, request_id: str | None) -> Response:
+    """Add what the body does not say. A request id in the headers is the one support asks for."""
+    if encoded.dropped:
+        fill(response, dropped=encoded.dropped)
+
+    return response if request_id is None else fill(response, request_id=request_id)
+
+
+def _closed_under(provider: str, model: str, delivered: bool) -> EndpointUnavailable:
+    return EndpointUnavailable(
+        ErrorData(
+            ErrorKind.ENDPOINT,
+            "its connections were closed while it answered",
+            provider=provider,
+            model=model,
+            stage="endpoint",
+            delivered=delivered,
+        )
+    )
+
+
+def _named(exc: ProviderError, provider: str, model: str, *, delivered: bool) -> ProviderError:
+    data = replace(exc.data, provider=provider, model=model, delivered=delivered)
+    return to_exception(data)

@@ -1,0 +1,383 @@
+"""One provider's endpoint: two supervised children, and the handle that callers hold.
+
+    <endpoint>   (rest_for_one, 3 restarts in 30 s)
+    ├── limits   EndpointState: limiter, breakers, retry budget; started first, so that it outlives
+    │            a crash of the session
+    └── session  AiohttpTransport: the connections
+
+The handle is cheap and survives restarts; the children start with the first call. A call borrows
+what it needs for one try: when a child restarts under it, the try fails with an error that is
+retried.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import KW_ONLY, dataclass
+from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar
+
+from dspex.clients.breaker import BreakerChange, BreakerStatistics, EndpointBreaker
+from dspex.clients.limits import RequestLimiter
+from dspex.clients.pressure import Pressure
+from dspex.clients.prices import Price
+from dspex.clients.retry import RetryBudget, RetryPolicy
+from dspex.clients.transport import Transport, session_child
+from dspex.clients.wire.compat import PRESETS, compat as compat_of
+from dspex.config import KNOWN_BASE_URLS, ProviderSettings
+from dspex.errors import ConfigError, EndpointUnavailable, ErrorData, ErrorKind
+from dspex.telemetry.events import BREAKER_STATE
+from supervision import ChildSpec, Ref, Strategy, Supervisor
+from supervision.errors import CallTimeout, NoProc, StartFailed
+
+if TYPE_CHECKING:
+    import random
+
+    from dspex.clients.quota import QuotaStatistics
+    from dspex.clients.wire.base import Wire
+    from dspex.messages import Compat
+    from supervision.deadline import Deadlines
+    from supervision.ref import SupervisorRef
+    from supervision.telemetry import Bus
+
+__all__ = (
+    "Endpoint",
+    "EndpointState",
+    "EndpointStatistics",
+    "SessionFactory",
+    "limits_child",
+)
+
+SessionFactory: TypeAlias = Callable[..., Awaitable[None]]
+"""A child that owns a `Transport` and passes it to `ready`: `session_child`, or a test's own."""
+
+_T = TypeVar("_T")
+
+_PAUSE_S: Final = 1.0
+"""How long everybody waits when the provider refuses many and does not say how long."""
+
+_RESTART_WAIT_S: Final = 30.0
+"""How long one try waits for a child that is restarting."""
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointStatistics:
+    """One moment of an endpoint."""
+
+    _: KW_ONLY
+    calls: int
+    succeeded: int
+    failed: int
+    retries: int
+    in_flight: int
+    breaker_trips: int
+    quota: QuotaStatistics | None
+    breakers: dict[str, BreakerStatistics]
+
+
+class EndpointState:
+    """What must outlive a crash of the connections: limiter, breakers and retry budget."""
+
+    __slots__ = (
+        "_announce",
+        "_breakers",
+        "_clock",
+        "_name",
+        "_settings",
+        "counts_tokens",
+        "pressure",
+        "quota",
+        "retries",
+    )
+
+    def __init__(
+        self,
+        name: str,
+        settings: ProviderSettings,
+        announce: Callable[[BreakerChange], None],
+        clock: Callable[[], float],
+    ) -> None:
+        self._name = name
+        self._clock = clock
+        self._settings = settings
+        self._announce = announce
+        self._breakers: dict[str, EndpointBreaker] = {}
+        self.quota = RequestLimiter(
+            requests_per_min=settings.requests_per_minute,
+            tokens_per_min=settings.tokens_per_minute,
+            name=name,
+        )
+        self.retries = RetryBudget(ratio=settings.retry_budget, clock=clock)
+        self.counts_tokens = settings.tokens_per_minute is not None
+        self.pressure = Pressure()
+
+    def __repr__(self) -> str:
+        return f"<EndpointState {self._name} {self.quota!r} {list(self._breakers.values())!r}>"
+
+    @property
+    def breakers(self) -> dict[str, EndpointBreaker]:
+        """The breakers so far, by model."""
+        return self._breakers
+
+    def breaker(self, model: str) -> EndpointBreaker:
+        """Return the breaker of one model; the first call for a model makes it."""
+        found = self._breakers.get(model)
+        if found is None:
+            settings = self._settings.breaker
+            found = self._breakers[model] = EndpointBreaker(
+                self._name,
+                model,
+                failure_rate=settings.failure_rate,
+                window_s=settings.window_s,
+                min_calls=settings.min_calls,
+                consecutive=settings.consecutive_failures,
+                recovery_s=settings.recovery_s,
+                clock=self._clock,
+                on_change=self._announce,
+            )
+
+        return found
+
+    def note_limited(self, retry_after_s: float | None) -> None:
+        """Note that the provider refused a request for its rate.
+
+        A stray refusal concerns the call that met it, which waits by itself; many of them hold
+        everybody back.
+        """
+        if self.pressure.refused(self._clock()):
+            self.quota.pause(_PAUSE_S if retry_after_s is None else retry_after_s)
+
+
+async def limits_child(
+    name: str,
+    settings: ProviderSettings,
+    announce: Callable[[BreakerChange], None],
+    *,
+    ready: Callable[[object], None],
+) -> None:
+    """Own an EndpointState and grant its quota for as long as the child lives."""
+    # The loop's clock, not the system's: what waits on one and is judged by the other drifts.
+    state = EndpointState(name, settings, announce, asyncio.get_running_loop().time)
+    ready(state)
+    await state.quota.serve()
+
+
+class Endpoint:
+    """The handle of one endpoint. Safe to use from any number of tasks of its event loop.
+
+    Args:
+        name: of the provider, as in the settings.
+        settings: its settings.
+        wire: how to speak to it.
+        bus: where events go.
+        deadlines: shared timers of the runtime.
+        start: starts the children under the runtime's tree and returns a ref to their supervisor.
+        rng: for jitter.
+        session: the child that owns the transport.
+    """
+
+    __slots__ = (
+        "_lock",
+        "_session_child",
+        "_session_ref",
+        "_start",
+        "_state_ref",
+        "bus",
+        "calls",
+        "compat",
+        "deadlines",
+        "failed",
+        "in_flight",
+        "name",
+        "policy",
+        "price",
+        "retries",
+        "rng",
+        "settings",
+        "succeeded",
+        "trips",
+        "wire",
+    )
+
+    def __init__(
+        self,
+        name: str,
+        settings: ProviderSettings,
+        *,
+        wire: Wire,
+        bus: Bus,
+        deadlines: Deadlines,
+        start: Callable[[ChildSpec], Awaitable[SupervisorRef[object]]],
+        rng: random.Random,
+        session: SessionFactory = session_child,
+    ) -> None:
+        self.name = name
+        self.settings = _with_base_url(name, settings)
+        self.wire = wire
+        self.compat: Compat = compat_of(settings.compat or _default_compat(name))
+        self.bus = bus
+        self.deadlines = deadlines
+        self.rng = rng
+        self.policy = RetryPolicy(max_retries=settings.max_retries)
+        self.price = Price.from_settings(settings)
+        self.calls = self.succeeded = self.failed = self.retries = self.in_flight = self.trips = 0
+        self._start = start
+        self._session_child = session
+        self._lock = asyncio.Lock()
+        self._state_ref: Ref[EndpointState] | None = None
+        self._session_ref: Ref[Transport] | None = None
+
+    def __repr__(self) -> str:
+        return (
+            f"<Endpoint {self.name} {self.settings.base_url} {self.in_flight} in flight, "
+            f"{self.calls} calls, {self.retries} retries>"
+        )
+
+    async def state(self) -> EndpointState:
+        """Return limiter and breakers; start the endpoint if this is its first call.
+
+        Raises:
+            EndpointUnavailable: the child is restarting for too long, or gone.
+            ConfigError: the endpoint cannot start as configured.
+        """
+        ref = self._state_ref
+        if ref is None:
+            await self._ensure_started()
+            ref = self._state_ref
+            assert ref is not None
+
+        try:
+            return ref.info
+        except NoProc:
+            return await self._await_restart(ref)
+
+    async def transport(self) -> Transport:
+        """Return the connections; raises as `state`, which comes first, does."""
+        ref = self._session_ref
+        if ref is None:
+            raise self._unavailable("session", "the endpoint was replaced")
+
+        try:
+            return ref.info
+        except NoProc:
+            return await self._await_restart(ref)
+
+    def spec(self) -> ChildSpec:
+        """Describe the children."""
+        headers = self.wire.headers(self.settings.reveal_key())
+        return ChildSpec(
+            self.name,
+            Supervisor.child(
+                [
+                    ChildSpec(
+                        "limits", limits_child, args=(self.name, self.settings, self._announce)
+                    ),
+                    ChildSpec("session", self._session_child, args=(self.settings, headers)),
+                ],
+                strategy=Strategy.REST_FOR_ONE,
+                intensity=3,
+                period=30.0,
+            ),
+        )
+
+    def statistics(self) -> EndpointStatistics:
+        """Return a snapshot; quota and breakers are empty before the first call."""
+        state: EndpointState | None = None
+        if self._state_ref is not None and self._state_ref.state == "running":
+            state = self._state_ref.info
+
+        return EndpointStatistics(
+            calls=self.calls,
+            succeeded=self.succeeded,
+            failed=self.failed,
+            retries=self.retries,
+            in_flight=self.in_flight,
+            breaker_trips=self.trips,
+            quota=None if state is None else state.quota.statistics(),
+            breakers={}
+            if state is None
+            else {model: breaker.statistics() for model, breaker in state.breakers.items()},
+        )
+
+    async def _ensure_started(self) -> None:
+        async with self._lock:
+            if self._state_ref is not None:
+                return
+
+            try:
+                ref = await self._start(self.spec())
+            except StartFailed as exc:
+                raise _root_cause(exc, self.name) from exc
+
+            session: Ref[Transport] = ref.ref("session")
+            state: Ref[EndpointState] = ref.ref("limits")
+            self._session_ref, self._state_ref = session, state
+
+    async def _await_restart(self, ref: Ref[_T]) -> _T:
+        try:
+            return await ref.wait_ready(_RESTART_WAIT_S)
+        except (NoProc, CallTimeout) as exc:
+            if isinstance(exc, NoProc):
+                # The supervisor of all endpoints itself was replaced: the next try starts anew.
+                self._state_ref = self._session_ref = None
+
+            raise self._unavailable(str(ref.id), str(exc)) from exc
+
+    def _unavailable(self, part: str, why: str) -> EndpointUnavailable:
+        return EndpointUnavailable(
+            ErrorData(
+                ErrorKind.ENDPOINT,
+                f"its {part} is not running: {why}",
+                provider=self.name,
+                stage="endpoint",
+            )
+        )
+
+    def _announce(self, change: BreakerChange) -> None:
+        if change.new == "open":
+            self.trips += 1
+
+        if BREAKER_STATE in self.bus.listeners:
+            self.bus.execute(
+                BREAKER_STATE,
+                {"retry_after_s": change.retry_after_s},
+                {
+                    "breaker": change.name,
+                    "old": change.old,
+                    "new": change.new,
+                    "error": None if change.error is None else change.error.message,
+                },
+            )
+
+
+def _with_base_url(name: str, settings: ProviderSettings) -> ProviderSettings:
+    if settings.base_url is not None:
+        return settings
+
+    known = KNOWN_BASE_URLS.get(name)
+    if known is None:
+        raise ConfigError(
+            "is not set, and no provider of that name is known: set it to the URL that "
+            "/chat/completions is appended to",
+            source="settings",
+            key=f"providers.{name}.base_url",
+        )
+
+    return settings.model_copy(update={"base_url": known})
+
+
+def _default_compat(name: str) -> str:
+    return name if name in PRESETS else "openai"
+
+
+def _root_cause(exc: BaseException, name: str) -> Exception:
+    cause: BaseException | None = exc
+    while cause is not None:
+        if isinstance(cause, ConfigError):
+            return cause
+
+        cause = cause.__cause__
+
+    return EndpointUnavailable(
+        ErrorData(ErrorKind.ENDPOINT, f"cannot start: {exc}", provider=name, stage="endpoint")
+    )

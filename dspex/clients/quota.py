@@ -1,0 +1,69 @@
+"""What a call needs before it may be sent: a share of the provider's requests and tokens.
+
+`QuotaSource` is the seam: in this process it is a `RequestLimiter`; several processes that share
+one account put a source behind it that leases from a common one. Hence the `key`, which names what
+is limited ("provider/model"), and an estimate that is corrected when the answer is there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import KW_ONLY, dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from dspex.usage import Usage
+
+__all__ = ("QuotaLease", "QuotaSource", "QuotaStatistics")
+
+
+@dataclass(frozen=True, slots=True)
+class QuotaStatistics:
+    """One moment of a quota source; rates are None where there is no limit.
+
+    `requests_free` and `tokens_free` say what could be granted at once; negative tokens are a debt
+    from requests that used more than was set aside for them.
+    """
+
+    _: KW_ONLY
+    waiting: int = 0
+    granted: int = 0
+    refunded: int = 0
+    paused_s: float = 0.0
+    pauses: int = 0
+    requests_per_min: float | None = None
+    tokens_per_min: float | None = None
+    requests_free: float | None = None
+    tokens_free: float | None = None
+
+
+class QuotaLease(Protocol):
+    """The right to send one request. The first of `settle` and `refund` counts."""
+
+    def settle(self, usage: Usage) -> None:
+        """Replace the estimated tokens by those that were used; no tokens at all mean unknown."""
+        ...
+
+    def refund(self) -> None:
+        """Give everything back: the request was not sent."""
+        ...
+
+
+class QuotaSource(Protocol):
+    """Hands out leases in the order they are asked for."""
+
+    async def acquire(self, *, key: str, tokens: int) -> QuotaLease:
+        """Wait for the right to send one request; a cancelled wait holds nothing.
+
+        Args:
+            key: what is limited, "provider/model"; a source of one process has one anyway.
+            tokens: an estimate of input and output together.
+        """
+        ...
+
+    def pause(self, for_s: float) -> None:
+        """Grant nothing for `for_s` seconds: the provider said so."""
+        ...
+
+    def statistics(self) -> QuotaStatistics:
+        """Return a snapshot."""
+        ...

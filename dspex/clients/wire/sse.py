@@ -1,0 +1,140 @@
+"""Server-sent events from bytes that come in any pieces (WHATWG HTML, section 9.2).
+
+Lines end in CR, LF or CRLF, also when that is cut in two. An event ends with a blank line; one that
+the end of the stream cuts off is given out by `close`, because servers forget the last blank line.
+Data stay bytes: a chunk may end in the middle of a character, a line never does.
+
+The cost is linear in the bytes, however small the pieces.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from dspex.errors import ErrorData, ErrorKind, ProtocolError
+
+__all__ = ("ServerSentEvent", "SseDecoder")
+
+_BOM: Final = b"\xef\xbb\xbf"
+
+
+@dataclass(frozen=True, slots=True)
+class ServerSentEvent:
+    """One event; `event` is its name, empty for the common one without."""
+
+    data: bytes
+    event: str = ""
+    id: str = ""
+
+
+class SseDecoder:
+    """Collects bytes and gives out whole events.
+
+    Args:
+        max_event_bytes: an event larger than this is refused: memory is bounded.
+    """
+
+    __slots__ = (
+        "_data",
+        "_event",
+        "_first_line",
+        "_id",
+        "_max_bytes",
+        "_pending",
+        "_pending_size",
+        "_size",
+        "_skip_line_feed",
+    )
+
+    def __init__(self, *, max_event_bytes: int = 16 * 1024 * 1024) -> None:
+        self._max_bytes = max_event_bytes
+        self._pending: list[bytes] = []
+        self._data: list[bytes] = []
+        self._event = ""
+        self._id = ""
+        self._pending_size = 0
+        self._size = 0
+        self._skip_line_feed = False
+        self._first_line = True
+
+    def feed(self, chunk: bytes) -> list[ServerSentEvent]:
+        """Return the events that `chunk` completes.
+
+        Raises:
+            ProtocolError: an event is larger than the bound.
+        """
+        if self._skip_line_feed and chunk:
+            self._skip_line_feed = False
+            if chunk.startswith(b"\n"):
+                chunk = chunk[1:]
+
+        if not chunk:
+            return []
+
+        events: list[ServerSentEvent] = []
+        lines = chunk.splitlines(keepends=True)
+        rest = b"" if lines[-1].endswith((b"\n", b"\r")) else lines.pop()
+        for line in lines:
+            self._end_line(line.rstrip(b"\r\n"), events)
+
+        self._skip_line_feed = not rest and chunk.endswith(b"\r")
+        if rest:
+            self._pending.append(rest)
+            self._pending_size += len(rest)
+            self._check_size()
+
+        return events
+
+    def close(self) -> list[ServerSentEvent]:
+        """Return what the end of the stream completes: an event without its blank line."""
+        events: list[ServerSentEvent] = []
+        self._end_line(b"", events)
+        self._end_line(b"", events)
+        return events
+
+    def _end_line(self, tail: bytes, events: list[ServerSentEvent]) -> None:
+        if self._pending:
+            self._pending.append(tail)
+            tail = b"".join(self._pending)
+            self._pending.clear()
+            self._pending_size = 0
+
+        if self._first_line:
+            self._first_line = False
+            tail = tail.removeprefix(_BOM)
+
+        if tail:
+            self._field(tail)
+        else:
+            self._end_event(events)
+
+    def _field(self, line: bytes) -> None:
+        name, _, value = line.partition(b":")
+        value = value.removeprefix(b" ")
+        if name == b"data":
+            self._data.append(value)
+            self._size += len(value) + 1
+            self._check_size()
+        elif name == b"event":
+            self._event = value.decode("utf-8", "replace")
+        elif name == b"id" and b"\0" not in value:
+            self._id = value.decode("utf-8", "replace")
+
+    def _end_event(self, events: list[ServerSentEvent]) -> None:
+        if self._data:
+            events.append(ServerSentEvent(b"\n".join(self._data), self._event, self._id))
+            self._data = []
+
+        self._event = ""
+        self._size = 0
+
+    def _check_size(self) -> None:
+        if self._size + self._pending_size > self._max_bytes:
+            raise ProtocolError(
+                ErrorData(
+                    ErrorKind.PROTOCOL,
+                    f"one event of the stream is larger than {self._max_bytes} bytes",
+                    stage="body",
+                )
+            )
