@@ -1,0 +1,46 @@
+"""An offline model and provider that says what it is: a stand-in, not a language model.
+
+Why: programs, optimizers and everything about sockets can be tried, tested and shown where no
+provider can be reached, against answers that do depend on demonstrations and instructions.
+
+Objects: `SandboxModel` answers chat messages (pure, no input or output); `Script` says what
+latencies and faults a server shows; `create_app` serves both on OpenAI's chat completions wire, for
+tests in one process; `SandboxServer` runs that in a second process on loopback.
+
+Invariants
+- The model sees the messages it is sent and nothing else: no field, task, dataset or optimizer has
+  a name in its code. At temperature 0 an answer is a function of the messages; above, of the
+  messages, the seed and the sample number.
+- Any demonstration helps such a model, so a gain over no demonstrations proves little. A table
+  beside which `DISCLAIMER` is printed compares with as many random labelled demonstrations, with
+  chance, with the largest class, and with all of the training set as demonstrations.
+- Latency and fault of a request follow from the script's seed and the request's number.
+- A server counts every request once, under how it ended (`Ledger`), and dies with its parent.
+
+Failure: a wrong script, a server that does not start or dies in use raise `SandboxError`; a wrong
+request is answered with an error body in OpenAI's shape.
+"""
+
+from __future__ import annotations
+
+from dspex.sandbox.app import create_app
+from dspex.sandbox.ledger import Ledger
+from dspex.sandbox.model import DISCLAIMER, MODEL_ID, SandboxAnswer, SandboxModel
+from dspex.sandbox.script import FAULTS, Fault, Faults, Latency, RateLimit, Script
+from dspex.sandbox.server import SandboxServer
+
+__all__ = (
+    "DISCLAIMER",
+    "FAULTS",
+    "MODEL_ID",
+    "Fault",
+    "Faults",
+    "Latency",
+    "Ledger",
+    "RateLimit",
+    "SandboxAnswer",
+    "SandboxModel",
+    "SandboxServer",
+    "Script",
+    "create_app",
+)
