@@ -217,11 +217,11 @@ def _lookup(path: str) -> object:
 
 
 def _supports_recipe(value: object) -> bool:
-    # On the type: a class has its instances' `recipe` as an attribute, and is not one of them.
-    return callable(getattr(type(value), "recipe", None)) or (
-        # A declaration forwards to its value by its metaclass.
-        isinstance(value, type) and hasattr(type(value), "recipe")
-    )
+    if isinstance(value, type):
+        # A class has its instances' `recipe` and is not one of them, unless it declares a value.
+        return getattr(value, "declared", None) is not None
+
+    return callable(getattr(type(value), "recipe", None))
 
 
 def _fields_of(value: Any) -> dict[str, Any]:

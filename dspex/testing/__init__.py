@@ -19,4 +19,12 @@ from dspex.testing.loop import VirtualTimeLoop
 from dspex.testing.models import ScriptedModel
 from dspex.testing.transport import Answer, FakeReply, FakeTransport, chat_reply
 
-__all__ = ("Answer", "FakeClock", "FakeReply", "FakeTransport", "VirtualTimeLoop", "chat_reply")
+__all__ = (
+    "Answer",
+    "FakeClock",
+    "FakeReply",
+    "FakeTransport",
+    "ScriptedModel",
+    "VirtualTimeLoop",
+    "chat_reply",
+)

@@ -28,12 +28,14 @@ from dspex.usage import Usage
 if TYPE_CHECKING:
     from dspex.clients.protocol import CacheMode
 
-__all__ = ("Answer", "ScriptedModel", "ScriptedStatistics")
+__all__ = ("Script", "ScriptedAnswer", "ScriptedModel", "ScriptedStatistics")
 
-Answer: TypeAlias = str | Mapping[str, Any] | BaseException | Response
+ScriptedAnswer: TypeAlias = str | Mapping[str, Any] | BaseException | Response
 """A text; fields, which are written as `ChatAdapter` reads them; an error to raise; a response."""
 
-Script: TypeAlias = "Iterable[Answer] | Callable[[Request], Answer | Awaitable[Answer]]"
+Script: TypeAlias = (
+    "Iterable[ScriptedAnswer] | Callable[[Request], ScriptedAnswer | Awaitable[ScriptedAnswer]]"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +170,7 @@ class ScriptedModel:
 
         return _as_sections(answer)
 
-    async def _scripted(self, request: Request) -> Answer:
+    async def _scripted(self, request: Request) -> ScriptedAnswer:
         if self._function is not None:
             answer = self._function(request)
             return await answer if inspect.isawaitable(answer) else answer

@@ -212,6 +212,13 @@ class TestRefused:
 
     def test_damaged_arguments(self) -> None:
         """A nested recipe or import that is not one is a LoadError."""
-        for data in ({"$recipe": 3}, {"$import": 3}, {"$dict": 3}, {"$tuple": 3}, {"$recipe": {}}):
+        broken: list[dict[str, Any]] = [
+            {"$recipe": 3},
+            {"$import": 3},
+            {"$dict": 3},
+            {"$tuple": 3},
+            {"$recipe": {}},
+        ]
+        for data in broken:
             with pytest.raises(LoadError):
                 decode_argument(data)

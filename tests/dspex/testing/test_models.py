@@ -75,7 +75,7 @@ class TestAnswers:
         assert model.in_flight == 0
 
     async def test_several_choices(self) -> None:
-        """n answers are taken for one call."""
+        """As many answers are taken as one call asks for."""
         model = ScriptedModel(["a", "b", "c"])
         response = await model.complete(replace(ask(), sampling=Sampling(n=2)))
 

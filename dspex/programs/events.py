@@ -1,0 +1,83 @@
+"""The events of a program's call, for whoever listens on the runtime's bus."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from dspex.effects import CallScope, find_runtime, new_correlation_id
+from dspex.errors import RuntimeNotFound
+from dspex.telemetry.events import PROGRAM_EXCEPTION, PROGRAM_START, PROGRAM_STOP, REPAIR
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from supervision.telemetry import Bus
+
+__all__ = ("Watch", "announce_repair", "inherited")
+
+
+def inherited(outer: CallScope) -> dict[str, Any]:
+    """Return what an outermost call adds to its scope: a correlation id, and the runtime found."""
+    if outer.correlation_id is not None:
+        return {}
+
+    added: dict[str, Any] = {"correlation_id": new_correlation_id()}
+    if outer.runtime is None:
+        with suppress(RuntimeNotFound):  # a program with a client of its own needs none
+            added["runtime"] = find_runtime()
+
+    return added
+
+
+class Watch:
+    """A context in which one call runs that somebody listens to."""
+
+    __slots__ = ("_began", "_bus", "_metadata")
+
+    def __init__(self, bus: Bus, metadata: dict[str, object]) -> None:
+        self._bus = bus
+        self._metadata = metadata
+        self._began = asyncio.get_running_loop().time()
+
+    @classmethod
+    def start(cls, here: CallScope, program: object) -> Watch | None:
+        """Return the context for a call; None if nobody listens."""
+        bus = _bus(here)
+        return None if bus is None else cls(bus, _metadata(here, program))
+
+    def __enter__(self) -> None:
+        self._bus.execute(PROGRAM_START, {}, self._metadata)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        took = {"duration_s": asyncio.get_running_loop().time() - self._began}
+        if error is None:
+            self._bus.execute(PROGRAM_STOP, took, self._metadata)
+        else:
+            self._bus.execute(PROGRAM_EXCEPTION, took, {**self._metadata, "error": error})
+
+
+def announce_repair(here: CallScope, program: object, error: Exception) -> None:
+    """Announce that a model is shown why its answer could not be read."""
+    bus = _bus(here)
+    if bus is not None:
+        bus.execute(REPAIR, {}, {**_metadata(here, program), "error": error})
+
+
+def _bus(here: CallScope) -> Bus | None:
+    runtime = here.runtime
+    return runtime.bus if runtime is not None and runtime.bus.active else None
+
+
+def _metadata(here: CallScope, program: object) -> dict[str, object]:
+    return {
+        "program": type(program).__name__,
+        "path": here.path,
+        "correlation_id": here.correlation_id,
+    }

@@ -1,0 +1,251 @@
+"""The one program that asks a model: everything else is made of it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Self, cast
+
+from dspex.adapters.chat import ChatAdapter
+from dspex.effects import TraceEntry, current, find_runtime, map as map_concurrently
+from dspex.errors import InputError, ParseError
+from dspex.messages import Choice, Message, Request, Response, Sampling
+from dspex.programs.events import announce_repair
+from dspex.programs.program import Demos, Program
+from dspex.signatures.example import Example
+from dspex.signatures.prediction import Prediction, Repair
+from dspex.signatures.signature import Signature, SignatureLike, make_signature
+from dspex.usage import Usage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from dspex.adapters.protocol import Adapter
+    from dspex.clients.protocol import ModelClient
+    from dspex.signatures.record import Record
+
+__all__ = ("Predict",)
+
+_CHAT = ChatAdapter()
+_SAMPLING = Sampling()
+
+
+class Predict(Program):
+    """Asks a model for the outputs of a signature.
+
+    Args:
+        signature: a string, a Signature, or a class that declares one.
+        client: who answers; None takes the scope's runtime or the only open one; a string is the
+            "provider/model" of that runtime.
+        adapter: layout and reader; None is `ChatAdapter`.
+        demos: demonstrations, in the order shown.
+        config: how the model samples; `Sampling(n=5)` asks for five completions.
+        max_repairs: how often the model is shown an answer that could not be read, and why, and
+            asked again, before `ParseError` is raised.
+    """
+
+    _is_predictor: ClassVar[bool] = True
+    _derived: ClassVar[frozenset[str]] = frozenset({"_prefix"})
+
+    signature: Signature
+    demos: tuple[Example, ...]
+    config: Sampling
+    client: ModelClient | str | None
+    adapter: Adapter | None
+    max_repairs: int
+    _declared: str
+
+    def __init__(
+        self,
+        signature: SignatureLike,
+        *,
+        client: ModelClient | str | None = None,
+        adapter: Adapter | None = None,
+        demos: Demos = (),
+        config: Sampling = _SAMPLING,
+        max_repairs: int = 1,
+    ) -> None:
+        self.signature = make_signature(signature)
+        self.client = client
+        self.adapter = adapter
+        self.demos = _as_demos(demos)
+        self.config = config
+        self.max_repairs = max_repairs
+        self._declared = str(self.signature)
+        _check_settings(vars(self))
+
+    async def forward(self, /, **inputs: Any) -> Prediction:
+        """Ask the model.
+
+        Args:
+            inputs: those of the signature; `config=Sampling(...)` besides them holds for this call.
+        """
+        config = self._config_of(inputs)
+        values = self.signature.bind(inputs)
+        client = self._find_client()
+        here = current()
+        request = self._prepare(values, client, config)
+        if here.sample:
+            request = replace(request, sample=here.sample)
+
+        choices = await self._ask(client, request)
+        read = [await self._read(client, request, choice) for choice in choices]
+        prediction = _prediction(read)
+        if here.trace is not None:
+            here.trace.record(TraceEntry(self, values, prediction))
+
+        return prediction
+
+    def with_signature(self, signature: SignatureLike) -> Self:
+        """Return a copy that asks for another signature."""
+        return self.changed(signature=make_signature(signature))
+
+    def with_instructions(self, instructions: str) -> Self:
+        """Return a copy with other instructions."""
+        return self.changed(signature=self.signature.with_instructions(instructions))
+
+    def changed(self, **changes: Any) -> Self:
+        """Return a copy with other settings; they are named as in the constructor."""
+        if "demos" in changes:
+            changes["demos"] = _as_demos(changes["demos"])
+
+        if unknown := sorted(changes.keys() - _SETTINGS):
+            raise TypeError(f"a predictor has no {unknown}: it has {sorted(_SETTINGS)}")
+
+        _check_settings(changes)
+        return self._copy(changes)
+
+    def constructor_arguments(self) -> dict[str, Any]:
+        """Return the constructor's arguments without the settings, which are in the state."""
+        arguments = super().constructor_arguments()
+        return {key: value for key, value in arguments.items() if key not in _STATEFUL}
+
+    @property
+    def declared(self) -> str:
+        """The signature's text as the constructor made it, whatever copies have changed since."""
+        return self._declared
+
+    def _input_names(self) -> list[str]:
+        return list(self.signature.input_fields)
+
+    def _config_of(self, inputs: dict[str, Any]) -> Sampling:
+        if "config" not in inputs or "config" in self.signature.input_fields:
+            return self.config
+
+        config: object = inputs.pop("config")
+        if not isinstance(config, Sampling):
+            raise InputError(f"config must be a Sampling, got {config!r}")
+
+        return config
+
+    def _find_client(self) -> ModelClient:
+        client = self.client
+        if client is None or isinstance(client, str):
+            return cast("ModelClient", find_runtime().client(client))
+
+        return client
+
+    def _prepare(self, values: dict[str, Any], client: ModelClient, config: Sampling) -> Request:
+        adapter = self.adapter or _CHAT
+        prefix = cast("tuple[Message, ...] | None", vars(self).get("_prefix"))
+        if prefix is None:
+            # Rendered once per predictor: the only thing a frozen program ever adds to itself.
+            prefix = adapter.prefix(self.signature, self.demos)
+            vars(self)["_prefix"] = prefix
+
+        return adapter.prepare(
+            self.signature,
+            self.demos,
+            values,
+            capabilities=client.compat,
+            sampling=config,
+            prefix=prefix,
+        )
+
+    async def _ask(self, client: ModelClient, request: Request) -> Sequence[Choice]:
+        n = request.sampling.n
+        if n == 1 or client.compat.n:
+            return (await client.complete(request)).choices or (Choice(""),)
+
+        async def one(sample: int) -> Response:
+            return await client.complete(
+                replace(request, sampling=replace(request.sampling, n=1), sample=sample)
+            )
+
+        first = request.sample * n
+        responses = await map_concurrently(one, range(first, first + n), name="sample")
+        return [choice for response in responses for choice in response.choices]
+
+    async def _read(
+        self, client: ModelClient, request: Request, choice: Choice
+    ) -> tuple[dict[str, Any], tuple[Repair, ...]]:
+        """Return the fields of one answer, and the answers before it that could not be read."""
+        adapter = self.adapter or _CHAT
+        repairs: tuple[Repair, ...] = ()
+        while True:
+            try:
+                return adapter.parse(self.signature, choice), repairs
+            except ParseError as exc:
+                if len(repairs) >= self.max_repairs:
+                    raise
+
+                repairs = (*repairs, Repair(exc.problem, choice.text))
+                announce_repair(current(), self, exc)
+                request = _single(adapter.repair(self.signature, request, choice, exc))
+                response = await client.complete(request)
+                choice = response.choices[0] if response.choices else Choice("")
+
+    def __repr__(self) -> str:
+        demos = f", {len(self.demos)} demos" if self.demos else ""
+        return f"{type(self).__name__}({str(self.signature)!r}{demos})"
+
+
+_STATEFUL = frozenset({"adapter", "client", "config", "demos", "max_repairs"})
+_SETTINGS = _STATEFUL | {"signature"}
+
+
+def _check_settings(settings: Mapping[str, Any]) -> None:
+    for name, value in settings.items():
+        problem = _SETTING_CHECKS[name](value) if name in _SETTING_CHECKS else None
+        if problem is not None:
+            raise ValueError(f"{name} must be {problem}, got {value!r}")
+
+
+def _unless(fits: bool, wanted: str) -> str | None:
+    return None if fits else wanted
+
+
+_SETTING_CHECKS: Final[Mapping[str, Callable[[Any], str | None]]] = {
+    "adapter": lambda v: _unless(v is None or hasattr(v, "parse"), "an Adapter or None"),
+    "client": lambda v: _unless(
+        v is None or isinstance(v, str) or hasattr(v, "complete"),
+        'a client, "provider/model" or None',
+    ),
+    "config": lambda v: _unless(isinstance(v, Sampling), "a Sampling"),
+    "max_repairs": lambda v: _unless(isinstance(v, int) and v >= 0, "an integer from 0 up"),
+    "signature": lambda v: _unless(isinstance(v, Signature), "a Signature"),
+}
+
+
+def _prediction(read: list[tuple[dict[str, Any], tuple[Repair, ...]]]) -> Prediction:
+    meter = current().meter
+    usage = Usage() if meter is None else meter.total
+    repairs = tuple(repair for _, repairs in read for repair in repairs)
+    completions: tuple[Prediction, ...] = ()
+    if len(read) > 1:
+        completions = tuple(Prediction.of(values, repairs=mended) for values, mended in read)
+
+    return Prediction.of(read[0][0], usage, repairs=repairs, completions=completions)
+
+
+def _single(request: Request) -> Request:
+    if request.sampling.n == 1:
+        return request
+
+    return replace(request, sampling=replace(request.sampling, n=1))
+
+
+def _as_demos(demos: Demos) -> tuple[Example, ...]:
+    return tuple(
+        demo if isinstance(demo, Example) else Example(cast("Mapping[str, Any] | Record", demo))
+        for demo in demos
+    )
