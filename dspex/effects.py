@@ -15,17 +15,18 @@ import asyncio
 import os
 import random as _random
 import time
-from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Generator, Iterable
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterable
 from contextvars import ContextVar
-from dataclasses import KW_ONLY, dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from dataclasses import KW_ONLY, dataclass
+from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, Protocol, Self, TypeVar
 from uuid import UUID
 from weakref import WeakKeyDictionary, WeakSet
 
 from dspex.errors import RuntimeNotFound
 
 if TYPE_CHECKING:
+    from types import TracebackType
+
     from dspex.usage import Usage, UsageMeter
     from supervision.task import TaskSupervisor
     from supervision.telemetry import Bus
@@ -214,45 +215,75 @@ class Trace:
         self.entries.append(entry)
 
 
-@dataclass(frozen=True, slots=True)
-class CallScope:
+class _ScopeFields(NamedTuple):
+    path: tuple[str, ...]
+    ordinals: Ordinals
+    runtime: RuntimeHandle | None
+    correlation_id: str | None
+    deadline: float | None
+    budget: BudgetSource | None
+    meter: UsageMeter | None
+    trace: Trace | None
+    sample: int
+    owner: Any
+    gate: Gate
+
+
+class CallScope(_ScopeFields):
     """Where a running call stands and what it may use; immutable, derived with `child`.
 
     `deadline` is a time of the running loop's clock. `sample` numbers the independent sample that
     is wanted of everything below (an epoch, a round): predictors put it into their requests.
     `owner` is the program whose `forward` runs in this scope: it knows its parts by name. Empty
     fields mean "none": no deadline, no budget.
+
+    A tuple underneath, because every example and every program call derives one: that costs a
+    microsecond, and five for a frozen dataclass.
     """
 
-    _: KW_ONLY
-    path: tuple[str, ...] = ()
-    ordinals: Ordinals = field(default_factory=Ordinals, compare=False)
-    runtime: RuntimeHandle | None = None
-    correlation_id: str | None = None
-    deadline: float | None = None
-    budget: BudgetSource | None = None
-    meter: UsageMeter | None = None
-    trace: Trace | None = None
-    sample: int = 0
-    owner: Any = None
-    gate: Gate = LIVE
+    __slots__ = ()
+
+    def __new__(cls, **values: Any) -> Self:
+        """Make a scope of its own; what is not given is empty."""
+        return cls._of({**_EMPTY_SCOPE, "ordinals": Ordinals(), **values}, values)
+
+    @classmethod
+    def _of(cls, fields: dict[str, Any], given: dict[str, Any]) -> Self:
+        if len(fields) != len(_SCOPE_FIELDS):
+            raise TypeError(f"a scope has no {sorted(given.keys() - _SCOPE_FIELDS.keys())}")
+
+        return cls._make(fields[name] for name in _SCOPE_FIELDS)
 
     def child(self, name: str, **changes: Any) -> CallScope:
         """Return the scope of the next branch called `name`; a repeated name gets its number.
 
-        Costs about 3 us; `changes` are fields of the scope.
+        `changes` are fields of the scope.
         """
         ordinal = self.ordinals.take(name)
-        element = f"{name}#{ordinal}" if ordinal else name
-        return self.branch(element, **changes)
+        return self.branch(f"{name}#{ordinal}" if ordinal else name, **changes)
 
     def branch(self, element: str, **changes: Any) -> CallScope:
         """Return the scope of a branch whose name is unique here by itself, such as an index.
 
         Unlike `child` it leaves no mark in this scope: a million branches cost it nothing.
         """
-        return replace(self, path=(*self.path, element), ordinals=Ordinals(), **changes)
+        return self.changed(path=(*self.path, element), ordinals=Ordinals(), **changes)
 
+    def changed(self, **changes: Any) -> CallScope:
+        """Return a copy with other fields."""
+        values = list(self)
+        for name, value in changes.items():
+            values[_SCOPE_FIELDS[name]] = value
+
+        return CallScope._make(values)
+
+
+_SCOPE_FIELDS: Final = {name: index for index, name in enumerate(_ScopeFields._fields)}
+_EMPTY_SCOPE: Final = dict.fromkeys(_SCOPE_FIELDS) | {
+    "path": (),
+    "sample": 0,
+    "gate": LIVE,
+}
 
 _scope: ContextVar[CallScope] = ContextVar("dspex.scope")
 
@@ -263,22 +294,36 @@ def current() -> CallScope:
     return CallScope() if found is None else found
 
 
-@contextmanager
-def scope(name: str | None = None, **changes: Any) -> Generator[CallScope, None, None]:
+class scope:  # noqa: N801 - a block, used like contextlib.suppress
     """Run a block in a scope of its own: a child called `name`, or the same place with `changes`.
 
-    An earlier deadline of the surrounding scope stays in force.
+    An earlier deadline of the surrounding scope stays in force. Also made for one scope per example
+    and per program call, hence a class: a generator costs twice as much.
     """
-    outer = current()
-    if (asked := changes.get("deadline")) is not None and outer.deadline is not None:
-        changes["deadline"] = min(asked, outer.deadline)
 
-    inner = replace(outer, **changes) if name is None else outer.child(name, **changes)
-    token = _scope.set(inner)
-    try:
-        yield inner
-    finally:
-        _scope.reset(token)
+    __slots__ = ("_changes", "_name", "_token")
+
+    def __init__(self, name: str | None = None, **changes: Any) -> None:
+        self._name = name
+        self._changes = changes
+
+    def __enter__(self) -> CallScope:
+        outer, changes = current(), self._changes
+        if outer.deadline is not None and changes.get("deadline") is not None:
+            changes["deadline"] = min(changes["deadline"], outer.deadline)
+
+        name = self._name
+        inner = outer.changed(**changes) if name is None else outer.child(name, **changes)
+        self._token = _scope.set(inner)
+        return inner
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        _scope.reset(self._token)
 
 
 def now_s() -> float:

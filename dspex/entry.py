@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -10,7 +11,7 @@ from supervision import run as run_supervised
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
-__all__ = ("run",)
+__all__ = ("run", "tune_garbage_collection")
 
 T = TypeVar("T")
 
@@ -19,10 +20,11 @@ def run(main: Callable[[], Coroutine[Any, Any, T]]) -> T:
     """Run an async main function with signals handled, and return what it returns.
 
     The first SIGINT or SIGTERM stops everything in order, the second at once. The process's limit
-    of open files is raised as far as it may, since each call in flight holds a connection; nothing
-    else in the library does that.
+    of open files is raised as far as it may, since each call in flight holds a connection, and its
+    garbage collector is tuned; nothing else in the library does either.
     """
     _raise_open_file_limit()
+    tune_garbage_collection()
     return run_supervised(main)
 
 
@@ -35,3 +37,16 @@ def _raise_open_file_limit() -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def tune_garbage_collection() -> None:
+    """Let the collector look less often, and never again at what is there now.
+
+    Tens of thousands of calls in flight allocate without making cycles, and with the default
+    thresholds the passes that find nothing cost a third of the CPU of an evaluation. It concerns
+    the whole process: `run` does it, because there the process is ours; who embeds the library
+    decides for himself.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)

@@ -94,6 +94,7 @@ class UsageMeter:
         "_input",
         "_output",
         "_reasoning",
+        "_total",
         "in_call",
         "parent",
     )
@@ -105,10 +106,18 @@ class UsageMeter:
         self._input = self._output = self._cache_read = self._cache_write = self._reasoning = 0
         self._calls = self._cache_hits = self._failed_attempts = 0
         self._cost_usd: Decimal | None = _ZERO
+        self._total: Usage | None = None
 
     @property
     def total(self) -> Usage:
-        """What has been used so far."""
+        """What has been used so far; the same object until more is."""
+        total = self._total
+        if total is None:
+            total = self._total = self._add_up()
+
+        return total
+
+    def _add_up(self) -> Usage:
         return Usage(
             input_tokens=self._input,
             output_tokens=self._output,
@@ -125,6 +134,7 @@ class UsageMeter:
         """Count `usage` here and in every parent."""
         meter: UsageMeter | None = self
         while meter is not None:
+            meter._total = None
             meter._input += usage.input_tokens
             meter._output += usage.output_tokens
             meter._cache_read += usage.cache_read_tokens

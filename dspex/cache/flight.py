@@ -13,7 +13,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterable
 
 __all__ = ("Flights",)
 
@@ -39,59 +39,58 @@ class Flights(Generic[T]):
 
     def __init__(self, shared: Callable[[Exception], bool]) -> None:
         self._shared = shared
-        self._waiting: dict[str, deque[asyncio.Future[T | _Lead]]] = {}
+        # A leader alone has no queue: most flights have no followers, and a deque weighs 600 bytes.
+        self._waiting: dict[str, deque[asyncio.Future[T | _Lead]] | None] = {}
 
     def __len__(self) -> int:
         return len(self._waiting)
 
     def __repr__(self) -> str:
-        followers = sum(map(len, self._waiting.values()))
+        followers = sum(len(queue) for queue in self._waiting.values() if queue)
         return f"<Flights {len(self)} under way, {followers} following>"
 
     async def fly(self, key: str, ask: Callable[[], Awaitable[T]]) -> tuple[T, bool]:
         """Return the answer for `key`, and whether this caller was the one who asked."""
-        waiting = self._waiting.get(key)
-        if waiting is None:
-            waiting = self._waiting[key] = deque()
-        else:
-            answer = await self._follow(key, waiting)
+        if key in self._waiting:
+            answer = await self._follow(key)
             if not isinstance(answer, _Lead):
                 return answer, False
+        else:
+            self._waiting[key] = None
 
         try:
             answer = await ask()
         except BaseException as exc:
-            self._land_without(key, waiting, exc)
+            if isinstance(exc, Exception) and self._shared(exc):
+                _fail(self._waiting.pop(key) or (), exc)
+            else:
+                self._hand_over(key)
+
             raise
 
-        del self._waiting[key]
-        for follower in waiting:
+        for follower in self._waiting.pop(key) or ():
             if not follower.done():
                 follower.set_result(answer)
 
         return answer, True
 
-    def _land_without(
-        self, key: str, waiting: deque[asyncio.Future[T | _Lead]], exc: BaseException
-    ) -> None:
-        if isinstance(exc, Exception) and self._shared(exc):
-            del self._waiting[key]
-            _fail(waiting, exc)
-        else:
-            self._hand_over(key, waiting)
-
-    async def _follow(self, key: str, waiting: deque[asyncio.Future[T | _Lead]]) -> T | _Lead:
+    async def _follow(self, key: str) -> T | _Lead:
         place: asyncio.Future[T | _Lead] = asyncio.get_running_loop().create_future()
+        waiting = self._waiting[key]
+        if waiting is None:
+            waiting = self._waiting[key] = deque()
+
         waiting.append(place)
         try:
             return await place
         except asyncio.CancelledError:
             if _told_to_lead(place):  # in the same turn in which it was cancelled
-                self._hand_over(key, waiting)
+                self._hand_over(key)
 
             raise
 
-    def _hand_over(self, key: str, waiting: deque[asyncio.Future[T | _Lead]]) -> None:
+    def _hand_over(self, key: str) -> None:
+        waiting = self._waiting[key]
         while waiting:
             follower = waiting.popleft()
             if not follower.done():
@@ -108,7 +107,7 @@ def _told_to_lead(place: asyncio.Future[T | _Lead]) -> bool:
     return isinstance(place.result(), _Lead)
 
 
-def _fail(waiting: deque[asyncio.Future[T | _Lead]], exc: Exception) -> None:
+def _fail(waiting: Iterable[asyncio.Future[T | _Lead]], exc: Exception) -> None:
     for follower in waiting:
         if not follower.done():
             # One copy each: a shared exception would collect the frames of every follower.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import dataclass, replace
+from operator import itemgetter
 from typing import TYPE_CHECKING, TypeAlias
 
 from cachetools import LRUCache, TTLCache
@@ -27,10 +28,11 @@ _OVERHEAD_BYTES = 1_000
 _HIT = Usage(calls=1, cache_hits=1)
 _MALFORMED = frozenset({FinishReason.ERROR, FinishReason.CONTENT_FILTER, FinishReason.UNKNOWN})
 
-_Packed: TypeAlias = tuple[str, str, str | None, str | None, str, str, str | None]
-"""Text, finish reason, reasoning, refusal, model, endpoint, request id of a plain answer."""
+_Plain: TypeAlias = tuple[int, str, str, str | None, str | None, str, str, str | None]
+"""Size; text, finish reason, reasoning, refusal, model, endpoint, request id of a plain answer."""
 
-_Entry: TypeAlias = _Packed | Response
+_Entry: TypeAlias = _Plain | tuple[int, Response]
+_SIZE: Callable[[_Entry], int] = itemgetter(0)
 _Store: TypeAlias = LRUCache[str, _Entry] | TTLCache[str, _Entry]
 
 
@@ -58,9 +60,9 @@ class ResponseCache:
         self, settings: CacheSettings, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._store: _Store = (
-            LRUCache(settings.max_bytes, getsizeof=_size_bytes)
+            LRUCache(settings.max_bytes, getsizeof=_SIZE)
             if settings.ttl_s is None
-            else TTLCache(settings.max_bytes, settings.ttl_s, timer=clock, getsizeof=_size_bytes)
+            else TTLCache(settings.max_bytes, settings.ttl_s, timer=clock, getsizeof=_SIZE)
         )
         self._flights: Flights[Response] = Flights(_holds_for_all)
         self._hits = 0
@@ -78,7 +80,7 @@ class ResponseCache:
             return None
 
         self._hits += 1
-        return _as_hit(found) if isinstance(found, Response) else _unpack(found)
+        return _unpack(found)
 
     def put(self, key: str, response: Response) -> None:
         """Keep `response`, unless it is malformed or larger than the whole cache."""
@@ -86,7 +88,7 @@ class ResponseCache:
             return
 
         entry = _pack(response)
-        if _size_bytes(entry) <= self._store.maxsize:
+        if entry[0] <= self._store.maxsize:
             self._store[key] = entry
 
     async def share(self, key: str, ask: Callable[[], Awaitable[Response]]) -> Response:
@@ -114,19 +116,17 @@ def _as_hit(response: Response) -> Response:
 
 
 def _pack(response: Response) -> _Entry:
-    """Return the answer as a tuple of plain values, if that says it all.
+    """Return the answer with its size: as plain values, if they say it all.
 
-    The garbage collector does not follow such a tuple: a cache of a million answers kept as
-    objects would slow every collection of the process.
+    The garbage collector does not follow a tuple of plain values: a cache of a million answers kept
+    as objects would slow every collection of the process.
     """
-    if len(response.choices) != 1 or response.dropped:
-        return response
-
     choice = response.choices[0]
-    if choice.tool_calls:
-        return response
+    if len(response.choices) > 1 or choice.tool_calls or response.dropped:
+        return _weigh(response), response
 
     return (
+        _OVERHEAD_BYTES + len(choice.text) + len(choice.reasoning or ""),
         choice.text,
         choice.finish_reason.value,
         choice.reasoning,
@@ -137,23 +137,23 @@ def _pack(response: Response) -> _Entry:
     )
 
 
-def _unpack(entry: _Packed) -> Response:
-    text, finish, reasoning, refusal, model, endpoint, request_id = entry
+def _unpack(entry: _Entry) -> Response:
+    if len(entry) == 2:
+        return _as_hit(entry[1])
+
+    _, text, finish, reasoning, refusal, model, endpoint, request_id = entry
     choice = Choice(text, finish_reason=FinishReason(finish), reasoning=reasoning, refusal=refusal)
     return Response(
         (choice,), model=model, endpoint=endpoint, usage=_HIT, request_id=request_id, cached=True
     )
 
 
-def _size_bytes(entry: _Entry) -> int:
-    if not isinstance(entry, Response):
-        return _OVERHEAD_BYTES + len(entry[0]) + len(entry[2] or "")
-
+def _weigh(response: Response) -> int:
     return _OVERHEAD_BYTES + sum(
         len(choice.text)
         + len(choice.reasoning or "")
         + sum(len(call.arguments) for call in choice.tool_calls)
-        for choice in entry.choices
+        for choice in response.choices
     )
 
 

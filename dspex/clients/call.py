@@ -48,48 +48,65 @@ class Call:
 
 
 class Admission:
-    """The right to try once, for the length of a block.
+    """The right to try once: first `take` or, if that says no, `wait`; then a `with` block.
 
-    Entering reserves budget, waits for the limiter and passes the breaker, in this order: the
-    breaker is asked last, because it may have opened during the wait. Leaving settles or gives back
-    all of it, whatever happened: an answer (`usage` was set), an error, or a cancellation.
+    Budget is reserved first, then the limiter waited for, and the breaker asked last, because it
+    may have opened during the wait. Leaving the block settles or gives back all of it, whatever
+    happened: an answer (`usage` was set), an error, or a cancellation. Nothing here is a coroutine
+    but `wait`, which nearly no call needs.
     """
 
-    __slots__ = ("_call", "_endpoint", "_permit", "_purse", "_quota", "_state", "usage")
+    __slots__ = ("_call", "_endpoint", "_permit", "_purse", "_quota", "_state", "_tokens", "usage")
 
     def __init__(self, endpoint: Endpoint, state: EndpointState, call: Call) -> None:
         self._endpoint = endpoint
         self._state = state
         self._call = call
+        self._tokens = 0
         self._purse: BudgetLease | None = None
         self._quota: QuotaLease | None = None
         self._permit: Permit | None = None
         self.usage: Usage | None = None
 
-    async def __aenter__(self) -> Admission:
+    def take(self) -> bool:
+        """Take what the try needs if that is to be had at once.
+
+        Raises:
+            BudgetExceeded: the purse is empty.
+            CircuitOpen: the breaker is open.
+        """
         call, state = self._call, self._state
         budget = call.scope.budget
-        try:
-            estimate: Usage | None = None
-            if budget is not None or state.counts_tokens:
-                estimate = estimate_usage(call.request)
-
-            if budget is not None and estimate is not None:
+        if budget is not None or state.counts_tokens:
+            estimate = estimate_usage(call.request)
+            self._tokens = estimate.total_tokens
+            if budget is not None:
                 self._purse = budget.reserve(estimate)
 
-            call.stage = "limiter"
-            self._quota = await state.quota.acquire(
-                key=self._endpoint.name, tokens=0 if estimate is None else estimate.total_tokens
+        self._quota = state.quota.try_acquire(key=self._endpoint.name, tokens=self._tokens)
+        if self._quota is None:
+            return False
+
+        self._pass_breaker()
+        return True
+
+    async def wait(self) -> None:
+        """Wait for the limiter in line, then pass the breaker; raises as `take` does."""
+        self._call.stage = "limiter"
+        try:
+            self._quota = await self._state.quota.acquire(
+                key=self._endpoint.name, tokens=self._tokens
             )
-            call.stage = "breaker"
-            self._permit = state.breaker(call.request.model).admit()
         except BaseException:
             self._give_back()
             raise
 
+        self._pass_breaker()
+
+    def __enter__(self) -> Admission:
         return self
 
-    async def __aexit__(
+    def __exit__(
         self,
         exc_type: type[BaseException] | None,
         exc: BaseException | None,
@@ -106,6 +123,13 @@ class Admission:
         else:
             permit.ignore()
             self._settle(Usage(calls=1))
+
+    def _pass_breaker(self) -> None:
+        try:
+            self._permit = self._state.breaker(self._call.request.model).admit()
+        except BaseException:
+            self._give_back()
+            raise
 
     def _judge(self, permit: Permit, error: ErrorData) -> None:
         permit.judge(error, rule_for(error, failures=len(self._call.attempts) + 1))

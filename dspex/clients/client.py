@@ -8,6 +8,7 @@ thousand calls.
 from __future__ import annotations
 
 import asyncio
+import math
 from contextlib import aclosing
 from functools import partial
 from typing import TYPE_CHECKING
@@ -178,10 +179,11 @@ class Client:
         return response
 
     def _begin(self, request: Request, scope: CallScope, timeout_s: float | None) -> Call:
-        now = asyncio.get_running_loop().time()
+        now = self._endpoint.clock()
         limit_s = self._endpoint.settings.call_timeout_s if timeout_s is None else timeout_s
         if scope.deadline is not None and scope.deadline - now < limit_s:
-            limit_s = max(scope.deadline - now, 0.0)
+            # Rounded up to a few distinct values, since each has a timer of its own.
+            limit_s = math.ceil(max(scope.deadline - now, 0.0) * 10.0) / 10.0
 
         listeners = self._endpoint.bus.listeners
         if LM_START in listeners:
@@ -226,15 +228,25 @@ class Client:
             else:
                 return self._finish(call, response)
 
-    async def _try_once(self, call: Call) -> Response:
+    async def _admit(self, call: Call) -> Admission:
         endpoint = self._endpoint
         call.stage = "endpoint"
-        state = await endpoint.state()
+        state = endpoint.live_state or await endpoint.state()
         if not call.attempts:
             state.retries.record_call()
 
-        async with Admission(endpoint, state, call) as admission:
-            transport = await endpoint.transport()
+        admission = Admission(endpoint, state, call)
+        if not admission.take():
+            await admission.wait()
+
+        call.stage = "endpoint"
+        return admission
+
+    async def _try_once(self, call: Call) -> Response:
+        endpoint = self._endpoint
+        admission = await self._admit(call)
+        with admission:
+            transport = endpoint.live_transport or await endpoint.transport()
             call.stage = "attempt"
             block = endpoint.deadlines.timeout(endpoint.settings.attempt_timeout_s)
             try:
@@ -259,13 +271,9 @@ class Client:
 
     async def _try_streaming(self, call: Call) -> AsyncGenerator[StreamEvent, None]:
         endpoint = self._endpoint
-        call.stage = "endpoint"
-        state = await endpoint.state()
-        if not call.attempts:
-            state.retries.record_call()
-
-        async with Admission(endpoint, state, call) as admission:
-            transport = await endpoint.transport()
+        admission = await self._admit(call)
+        with admission:
+            transport = endpoint.live_transport or await endpoint.transport()
             events = attempt(
                 transport,
                 endpoint.wire,
@@ -289,7 +297,7 @@ class Client:
         self, call: Call, events: AsyncGenerator[StreamEvent, None], stage: str, limit_s: float
     ) -> StreamEvent | None:
         """Await one event. The deadline is not held while the consumer works on it."""
-        left_s = call.left_s(asyncio.get_running_loop().time())
+        left_s = call.left_s(self._endpoint.clock())
         block = self._endpoint.deadlines.timeout(min(limit_s, left_s))
         try:
             with block:
@@ -308,7 +316,7 @@ class Client:
     async def _recover(self, call: Call, exc: ProviderError) -> None:
         """Wait for the next try of `call`, or raise `exc` with all its tries."""
         endpoint = self._endpoint
-        now = asyncio.get_running_loop().time()
+        now = endpoint.clock()
         call.failed(endpoint.name, exc.data, now)
         decision = endpoint.policy.decide(
             exc.data,
@@ -334,14 +342,14 @@ class Client:
 
         call.stage = "backoff"
         await asyncio.sleep(decision.delay_s)
-        call.try_began = asyncio.get_running_loop().time()
+        call.try_began = endpoint.clock()
 
     def _finish(self, call: Call, response: Response) -> Response:
         endpoint = self._endpoint
         fill(
             response,
             endpoint=endpoint.name,
-            latency_s=asyncio.get_running_loop().time() - call.began,
+            latency_s=endpoint.clock() - call.began,
         )
         # Without a price and without failures the wire's own count stands.
         if endpoint.price is not None or call.attempts:
@@ -391,7 +399,7 @@ class Client:
         if LM_STOP in bus.listeners:
             usage = response.usage
             measured = {
-                "duration_s": asyncio.get_running_loop().time() - call.began,
+                "duration_s": self._endpoint.clock() - call.began,
                 "input_tokens": usage.input_tokens,
                 "output_tokens": usage.output_tokens,
                 "failed_attempts": usage.failed_attempts,
@@ -402,7 +410,7 @@ class Client:
         bus = self._endpoint.bus
         if LM_EXCEPTION in bus.listeners:
             measured = {
-                "duration_s": asyncio.get_running_loop().time() - call.began,
+                "duration_s": self._endpoint.clock() - call.began,
                 "failed_attempts": len(exc.attempts),
             }
             about = {**self._about(call.scope), "error": str(exc), "kind": str(exc.data.kind)}

@@ -184,6 +184,7 @@ class Endpoint:
         "_state_ref",
         "bus",
         "calls",
+        "clock",
         "compat",
         "deadlines",
         "failed",
@@ -218,6 +219,7 @@ class Endpoint:
         self.bus = bus
         self.deadlines = deadlines
         self.rng = rng
+        self.clock = asyncio.get_running_loop().time
         self.policy = RetryPolicy(max_retries=settings.max_retries)
         self.price = Price.from_settings(settings)
         self.calls = self.succeeded = self.failed = self.retries = self.in_flight = self.trips = 0
@@ -233,6 +235,16 @@ class Endpoint:
             f"{self.calls} calls, {self.retries} retries>"
         )
 
+    @property
+    def live_state(self) -> EndpointState | None:
+        """Limiter and breakers if they are up: what nearly every call finds."""
+        return None if self._state_ref is None else _live(self._state_ref)
+
+    @property
+    def live_transport(self) -> Transport | None:
+        """The connections if they are up."""
+        return None if self._session_ref is None else _live(self._session_ref)
+
     async def state(self) -> EndpointState:
         """Return limiter and breakers; start the endpoint if this is its first call.
 
@@ -240,16 +252,11 @@ class Endpoint:
             EndpointUnavailable: the child is restarting for too long, or gone.
             ConfigError: the endpoint cannot start as configured.
         """
-        ref = self._state_ref
-        if ref is None:
+        if self._state_ref is None:
             await self._ensure_started()
-            ref = self._state_ref
-            assert ref is not None
 
-        try:
-            return ref.info
-        except NoProc:
-            return await self._await_restart(ref)
+        assert self._state_ref is not None
+        return await self._await_restart(self._state_ref)
 
     async def transport(self) -> Transport:
         """Return the connections; raises as `state`, which comes first, does."""
@@ -257,10 +264,7 @@ class Endpoint:
         if ref is None:
             raise self._unavailable("session", "the endpoint was replaced")
 
-        try:
-            return ref.info
-        except NoProc:
-            return await self._await_restart(ref)
+        return await self._await_restart(ref)
 
     def spec(self) -> ChildSpec:
         """Describe the children."""
@@ -282,10 +286,7 @@ class Endpoint:
 
     def statistics(self) -> EndpointStatistics:
         """Return a snapshot; quota and breakers are empty before the first call."""
-        state: EndpointState | None = None
-        if self._state_ref is not None and self._state_ref.state == "running":
-            state = self._state_ref.info
-
+        state = self.live_state
         return EndpointStatistics(
             calls=self.calls,
             succeeded=self.succeeded,
@@ -348,6 +349,13 @@ class Endpoint:
                     "error": None if change.error is None else change.error.message,
                 },
             )
+
+
+def _live(ref: Ref[_T]) -> _T | None:
+    try:
+        return ref.info
+    except NoProc:
+        return None
 
 
 def _with_base_url(name: str, settings: ProviderSettings) -> ProviderSettings:

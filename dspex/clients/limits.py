@@ -84,8 +84,16 @@ class RequestLimiter:
         self._pauses = 0
         self.set_rate(requests_per_min=requests_per_min, tokens_per_min=tokens_per_min)
 
+    def try_acquire(self, *, key: str, tokens: int) -> QuotaLease | None:
+        """Return a lease if nobody waits and there is room; about 1 us a bucket."""
+        if self._waiters or not self._take(tokens):
+            return None
+
+        self._granted += 1
+        return _Lease(self, tokens)
+
     async def acquire(self, *, key: str, tokens: int) -> QuotaLease:
-        """Wait for the right to send one request; about 1 us a bucket when nobody waits.
+        """Wait for the right to send one request.
 
         Args:
             key: ignored: a limiter of one process serves one endpoint and model.
@@ -95,9 +103,11 @@ class RequestLimiter:
             EndpointUnavailable: nobody serves the queue, or its server died meanwhile.
             PoolExhausted: `max_waiting` callers are waiting already.
         """
-        if self._waiters or not self._take(tokens):
-            await self._wait(tokens)
+        lease = self.try_acquire(key=key, tokens=tokens)
+        if lease is not None:
+            return lease
 
+        await self._wait(tokens)
         self._granted += 1
         return _Lease(self, tokens)
 

@@ -51,6 +51,10 @@ class QuotaLease(Protocol):
 class QuotaSource(Protocol):
     """Hands out leases in the order they are asked for."""
 
+    def try_acquire(self, *, key: str, tokens: int) -> QuotaLease | None:
+        """Return a lease if nobody has to be waited for, as is nearly always so; else None."""
+        ...
+
     async def acquire(self, *, key: str, tokens: int) -> QuotaLease:
         """Wait for the right to send one request; a cancelled wait holds nothing.
 

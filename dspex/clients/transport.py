@@ -8,6 +8,7 @@ the caller; here are only the connection's own.
 from __future__ import annotations
 
 import asyncio
+import io
 import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
@@ -35,6 +36,8 @@ __all__ = (
 
 _HEADROOM_FILES: Final = 500
 """Open files left for everything that is not a connection of ours."""
+
+_LARGE_BODY_BYTES: Final = 1 << 20
 
 _KEEP_ALIVE_S: Final = 55.0
 """Under the idle timeout of common load balancers (60 s), so that we close first."""
@@ -155,7 +158,9 @@ class _Post:
     async def __aenter__(self) -> _AiohttpReply:
         await self._gate.acquire()
         try:
-            response = await self._session.post(self._url, data=self._body, allow_redirects=False)
+            # aiohttp warns of raw bytes this large: they would be copied in one go.
+            data = self._body if len(self._body) < _LARGE_BODY_BYTES else io.BytesIO(self._body)
+            response = await self._session.post(self._url, data=data, allow_redirects=False)
         except BaseException:
             self._gate.release()
             raise

@@ -44,8 +44,18 @@ class Watch:
     @classmethod
     def start(cls, here: CallScope, program: object) -> Watch | None:
         """Return the context for a call; None if nobody listens."""
-        bus = _bus(here)
-        return None if bus is None else cls(bus, _metadata(here, program))
+        if here.runtime is None:
+            return None
+
+        listeners = here.runtime.bus.listeners
+        if not (
+            PROGRAM_STOP in listeners
+            or PROGRAM_START in listeners
+            or PROGRAM_EXCEPTION in listeners
+        ):
+            return None
+
+        return cls(here.runtime.bus, _metadata(here, program))
 
     def __enter__(self) -> None:
         self._bus.execute(PROGRAM_START, {}, self._metadata)
@@ -65,14 +75,9 @@ class Watch:
 
 def announce_repair(here: CallScope, program: object, error: Exception) -> None:
     """Announce that a model is shown why its answer could not be read."""
-    bus = _bus(here)
-    if bus is not None:
-        bus.execute(REPAIR, {}, {**_metadata(here, program), "error": error})
-
-
-def _bus(here: CallScope) -> Bus | None:
-    runtime = here.runtime
-    return runtime.bus if runtime is not None and runtime.bus.active else None
+    if here.runtime is not None and REPAIR in here.runtime.bus.listeners:
+        about = {**_metadata(here, program), "error": error}
+        here.runtime.bus.execute(REPAIR, {}, about)
 
 
 def _metadata(here: CallScope, program: object) -> dict[str, object]:

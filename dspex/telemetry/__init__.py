@@ -5,7 +5,8 @@ in `*_s`), and metadata (who, where, the correlation id). A Runtime's bus is `ru
 handler there. Nothing is built for an event that nobody listens to, and a handler that raises is
 detached and reported, never felt by the call it watched.
 
-`log_exporter` is the supervised child that writes warnings and state changes through structlog.
+In `dspex.telemetry.log`, `log_exporter` is the supervised child that writes warnings and state
+changes through structlog; whoever only needs the names of events does not load it.
 """
 
 from __future__ import annotations
@@ -29,7 +30,6 @@ from dspex.telemetry.events import (
     PROGRAM_STOP,
     REPAIR,
 )
-from dspex.telemetry.log import build_logger, log_exporter
 
 __all__ = (
     "BOOTSTRAP_EXAMPLE",
@@ -49,6 +49,4 @@ __all__ = (
     "PROGRAM_START",
     "PROGRAM_STOP",
     "REPAIR",
-    "build_logger",
-    "log_exporter",
 )

@@ -9,9 +9,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
-from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import Any, Final, Literal, TextIO
+from typing import TYPE_CHECKING, Any, Final, Literal, TextIO
 
 import orjson
 import structlog
@@ -27,6 +26,9 @@ from dspex.telemetry.events import (
     REPAIR,
 )
 from supervision.telemetry import HANDLER_FAILURE, Bus, EventName
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
 
 __all__ = ("build_logger", "log_exporter")
 

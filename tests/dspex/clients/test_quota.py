@@ -30,6 +30,9 @@ class FakeSource:
     def __init__(self) -> None:
         self.asked: list[tuple[str, int]] = []
 
+    def try_acquire(self, *, key: str, tokens: int) -> QuotaLease | None:
+        return None
+
     async def acquire(self, *, key: str, tokens: int) -> QuotaLease:
         self.asked.append((key, tokens))
         return FakeLease()

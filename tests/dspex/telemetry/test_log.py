@@ -8,7 +8,8 @@ import json
 
 import pytest
 
-from dspex.telemetry import BREAKER_STATE, LM_RETRY, build_logger, log_exporter
+from dspex.telemetry import BREAKER_STATE, LM_RETRY
+from dspex.telemetry.log import build_logger, log_exporter
 from supervision import Bus
 
 

@@ -1,0 +1,255 @@
+"""Files that grow by lines and are written by a thread of their own.
+
+Lines are collected and handed over in blocks, so that a line costs an append and the event loop
+never waits for a disk. What waits to be written is bounded: then `append` waits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import tempfile
+import weakref
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from dspex.errors import EvaluationError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+__all__ = ("BlockWriter", "LineFile", "TemporaryFile")
+
+_BLOCK_BYTES: Final = 1 << 16
+_MAX_WAITING_BYTES: Final = 1 << 22
+_LINE_GUESS_BYTES: Final = 1 << 12
+
+
+class BlockWriter:
+    """Collects bytes and writes them, in order, in a thread of its own.
+
+    Args:
+        write: writes one block; runs in the thread.
+        flush_interval_s: bytes wait no longer than this for company; None: until a block is full.
+        on_close: called at the end, when nothing is being written any more.
+    """
+
+    __slots__ = (
+        "_buffer",
+        "_error",
+        "_flush_interval_s",
+        "_last",
+        "_on_close",
+        "_thread",
+        "_timer",
+        "_waiting_bytes",
+        "_write",
+    )
+
+    def __init__(
+        self,
+        write: Callable[[bytes], None],
+        *,
+        flush_interval_s: float | None = None,
+        on_close: Callable[[], None] | None = None,
+    ) -> None:
+        self._write = write
+        self._on_close = on_close
+        self._flush_interval_s = flush_interval_s
+        self._buffer = bytearray()
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="dspex-writer")
+        self._timer: asyncio.TimerHandle | None = None
+        self._last: asyncio.Future[None] | None = None
+        self._waiting_bytes = 0
+        self._error: BaseException | None = None
+
+    async def append(self, data: bytes) -> None:
+        """Take bytes to be written; raise what an earlier write raised."""
+        self._check()
+        self._buffer += data
+        if len(self._buffer) >= _BLOCK_BYTES:
+            self._flush()
+            if self._waiting_bytes > _MAX_WAITING_BYTES:
+                await self._drain()
+        elif self._timer is None and self._flush_interval_s is not None:
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_later(self._flush_interval_s, self._flush)
+
+    async def close(self) -> None:
+        """Write the rest and end the thread; raise what a write raised."""
+        self._flush()
+        try:
+            await self._drain()
+        finally:
+            # The thread ends with the last block, and closing the file waits its turn behind it.
+            if self._on_close is not None:
+                self._thread.submit(self._on_close)
+
+            self._thread.shutdown(wait=False)
+
+        self._check()
+
+    def _flush(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+        if not self._buffer:
+            return
+
+        block = bytes(self._buffer)
+        self._buffer.clear()
+        self._waiting_bytes += len(block)
+        loop = asyncio.get_running_loop()
+        self._last = loop.run_in_executor(self._thread, self._write, block)
+        self._last.add_done_callback(lambda done: self._written(len(block), done))
+
+    def _written(self, size: int, done: asyncio.Future[None]) -> None:
+        self._waiting_bytes -= size
+        if not done.cancelled() and done.exception() is not None:
+            self._error = done.exception()
+
+    async def _drain(self) -> None:
+        if self._last is not None:
+            await asyncio.wait([self._last])  # unlike a bare await, it does not cancel the write
+
+    def _check(self) -> None:
+        if self._error is not None:
+            raise self._error
+
+
+class TemporaryFile:
+    """A file of lines without a name, gone when this object is."""
+
+    __slots__ = ("__weakref__", "_fd", "_size", "_writer")
+
+    def __init__(self) -> None:
+        self._fd, path = tempfile.mkstemp(prefix="dspex-")
+        Path(path).unlink()
+        weakref.finalize(self, os.close, self._fd)
+        self._size = 0
+        self._writer: BlockWriter | None = None
+
+    async def append(self, line: bytes) -> int:
+        """Take one line and return where it stands."""
+        if self._writer is None:
+            self._writer = BlockWriter(_appender(self._fd))
+
+        place = self._size
+        self._size += len(line) + 1
+        await self._writer.append(line + b"\n")
+        return place
+
+    async def close(self) -> None:
+        """Write what is buffered; lines stay readable, and more may be appended."""
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            await writer.close()
+
+    def line_at(self, place: int) -> bytes:
+        """Return the line at `place`, once it is written."""
+        return _line_at(self._fd, place)
+
+    def __repr__(self) -> str:
+        return f"<TemporaryFile {self._size} bytes>"
+
+
+class LineFile:
+    """A named file that lines are appended to; opened by the first of them.
+
+    Args:
+        path: where it is; its folder must exist.
+        own_line: how each line begins. An unfinished last line is removed only if it does too.
+        flush_interval_s: how long a line waits for others before it is written.
+    """
+
+    __slots__ = ("_flush_interval_s", "_own_line", "_path", "_size", "_writer")
+
+    def __init__(self, path: Path, *, own_line: bytes, flush_interval_s: float) -> None:
+        self._path = path
+        self._own_line = own_line
+        self._flush_interval_s = flush_interval_s
+        self._size = 0
+        self._writer: BlockWriter | None = None
+
+    async def append(self, line: bytes) -> int:
+        """Take one line and return where it stands."""
+        writer = self._writer or self._open()
+        place = self._size
+        self._size += len(line) + 1
+        await writer.append(line + b"\n")
+        return place
+
+    async def close(self) -> None:
+        """Write what is buffered and close the file; a later `append` opens it again."""
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            await writer.close()
+
+    def lines_at(self, places: Iterable[int]) -> Iterator[bytes]:
+        """Return the lines at `places`, once they are written."""
+        with self._path.open("rb") as file:
+            for place in places:
+                file.seek(place)
+                yield file.readline()
+
+    def _open(self) -> BlockWriter:
+        fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+        try:
+            self._size = self._remove_torn_line(fd)
+        except BaseException:
+            os.close(fd)
+            raise
+
+        self._writer = BlockWriter(
+            _appender(fd), flush_interval_s=self._flush_interval_s, on_close=partial(os.close, fd)
+        )
+        return self._writer
+
+    def _remove_torn_line(self, fd: int) -> int:
+        size = os.fstat(fd).st_size
+        start = size
+        while start > 0:
+            begin = max(0, start - _BLOCK_BYTES)
+            newline = os.pread(fd, start - begin, begin).rfind(b"\n")
+            if newline >= 0:
+                start = begin + newline + 1
+                break
+
+            start = begin
+
+        if start == size:
+            return size
+
+        torn = os.pread(fd, 80, start)
+        if not self._own_line.startswith(torn) and not torn.startswith(self._own_line):
+            raise EvaluationError(
+                f"{self._path} ends in the middle of a line that this sink did not write: "
+                f"{torn!r}; give the sink a file of its own"
+            )
+
+        os.ftruncate(fd, start)
+        return start
+
+
+def _appender(fd: int) -> Callable[[bytes], None]:
+    def write(block: bytes) -> None:
+        rest = memoryview(block)
+        while rest:
+            rest = rest[os.write(fd, rest) :]
+
+    return write
+
+
+def _line_at(fd: int, place: int) -> bytes:
+    line = bytearray()
+    while (end := line.find(b"\n")) < 0:
+        more = os.pread(fd, _LINE_GUESS_BYTES, place + len(line))
+        if not more:
+            raise EvaluationError(f"nothing is written at {place}: close the sink before reading")
+
+        line += more
+
+    return bytes(line[:end])
