@@ -50,29 +50,49 @@ class Flights(Generic[T]):
         return f"<Flights {len(self)} under way, {followers} following>"
 
     async def fly(self, key: str, ask: Callable[[], Awaitable[T]]) -> tuple[T, bool]:
-        """Return the answer for `key`, and whether this caller was the one who asked."""
-        if key in self._waiting:
-            answer = await self._follow(key)
-            if not isinstance(answer, _Lead):
+        """Return the answer for `key`, and whether this caller was the one who asked.
+
+        The whole flight in one; a hot path takes the steps itself: `lead`, `follow`, `land`, `fail`.
+        """
+        if not self.lead(key):
+            answer = await self.follow(key)
+            if answer is not None:
                 return answer, False
-        else:
-            self._waiting[key] = None
 
         try:
             answer = await ask()
         except BaseException as exc:
-            if isinstance(exc, Exception) and self._shared(exc):
-                _fail(self._waiting.pop(key) or (), exc)
-            else:
-                self._hand_over(key)
-
+            self.fail(key, exc)
             raise
 
+        self.land(key, answer)
+        return answer, True
+
+    def lead(self, key: str) -> bool:
+        """Tell whether nobody asks for `key` yet. If so the caller must: then `land` or `fail`."""
+        if key in self._waiting:
+            return False
+
+        self._waiting[key] = None
+        return True
+
+    async def follow(self, key: str) -> T | None:
+        """Wait for the leader's answer; None makes the caller the leader."""
+        answer = await self._follow(key)
+        return None if isinstance(answer, _Lead) else answer
+
+    def land(self, key: str, answer: T) -> None:
+        """Give the leader's answer to all who wait."""
         for follower in self._waiting.pop(key) or ():
             if not follower.done():
                 follower.set_result(answer)
 
-        return answer, True
+    def fail(self, key: str, exc: BaseException) -> None:
+        """Give the leader's error to all who wait, or the lead to the next of them."""
+        if isinstance(exc, Exception) and self._shared(exc):
+            _fail(self._waiting.pop(key) or (), exc)
+        else:
+            self._hand_over(key)
 
     async def _follow(self, key: str) -> T | _Lead:
         place: asyncio.Future[T | _Lead] = asyncio.get_running_loop().create_future()

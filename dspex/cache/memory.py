@@ -16,7 +16,7 @@ from dspex.messages import Choice, FinishReason, Response
 from dspex.usage import Usage
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Callable
 
     from dspex.config import CacheSettings
 
@@ -91,14 +91,28 @@ class ResponseCache:
         if entry[0] <= self._store.maxsize:
             self._store[key] = entry
 
-    async def share(self, key: str, ask: Callable[[], Awaitable[Response]]) -> Response:
-        """Ask, or wait for an equal call that is under way."""
-        response, asked = await self._flights.fly(key, ask)
-        if asked:
-            return response
+    def lead(self, key: str) -> bool:
+        """Tell whether nobody asks for `key` yet. If so the caller must: then `land` or `fail`."""
+        return self._flights.lead(key)
+
+    async def follow(self, key: str) -> Response | None:
+        """Wait for an equal call's answer, as a hit; None makes the caller the one who asks."""
+        response = await self._flights.follow(key)
+        if response is None:
+            return None
 
         self._shared += 1
         return _as_hit(response)
+
+    def land(self, key: str, response: Response, *, keep: bool = True) -> None:
+        """Hand the answer to all who wait for it, and keep it."""
+        self._flights.land(key, response)
+        if keep:
+            self.put(key, response)
+
+    def fail(self, key: str, exc: BaseException) -> None:
+        """Hand the error to all who wait, or the lead to the next if it was the leader's own."""
+        self._flights.fail(key, exc)
 
     def statistics(self) -> CacheStatistics:
         """Return a snapshot of the counters."""

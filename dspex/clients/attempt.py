@@ -1,4 +1,4 @@
-"""One try of one call, as a stream of events: what `stream` hands on and what `complete` folds."""
+"""One try of one call as a stream of events: `stream` hands them on, `complete` folds them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from dspex.errors import (
     EndpointUnavailable,
     ErrorData,
     ErrorKind,
-    ProtocolError,
     ProviderError,
     to_exception,
 )
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     from dspex.clients.transport import Transport
     from dspex.clients.wire.base import EncodedRequest, Wire
 
-__all__ = ("attempt", "fold")
+__all__ = ("attempt",)
 
 _MAY_RAISE: Final[tuple[type[Exception], ...]] = (
     *NETWORK_ERRORS,
@@ -88,19 +87,6 @@ async def attempt(
 
         data = classify_exception(exc, provider=provider, model=request.model, stage=stage)
         raise to_exception(replace(data, delivered=started)) from exc
-
-
-async def fold(events: AsyncGenerator[StreamEvent, None]) -> Response:
-    """Return the Response at the end of a try. The generator ends with it, however it ends."""
-    response: Response | None = None
-    async for event in events:
-        if type(event) is StreamEnd:
-            response = event.response
-
-    if response is None:
-        raise ProtocolError(ErrorData(ErrorKind.PROTOCOL, "the answer has no end"))
-
-    return response
 
 
 def _finished(event: StreamEvent, encoded: EncodedRequest, request_id: str | None) -> StreamEvent:

@@ -1,110 +1,85 @@
-"""One call while it runs, and the admission of each of its tries: budget, limiter, breaker."""
+"""One call while it runs: its deadline, its tries so far, the step it is in, and its accounts."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+import math
+from typing import TYPE_CHECKING, Self
 
-from dspex.clients.budget import estimate_usage
-from dspex.clients.rules import rule_for
-from dspex.errors import Attempt, ErrorData, ErrorKind, ProviderError
+from dspex.clients.reports import report_answer, report_failure, report_start
+from dspex.errors import Attempt, DeadlineExceeded, ErrorData, ErrorKind, ProviderError
 from dspex.usage import Usage
+from supervision.deadline import Timeout
 
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from dspex.clients.breaker import Permit
-    from dspex.clients.endpoint import Endpoint, EndpointState
-    from dspex.clients.quota import QuotaLease
-    from dspex.effects import BudgetLease, CallScope
-    from dspex.messages import Request
+    from dspex.clients.endpoint import Endpoint
+    from dspex.effects import CallScope
+    from dspex.messages import Request, Response
 
-__all__ = ("NOT_SENT", "Admission", "Call")
-
-NOT_SENT: Final = frozenset({ErrorKind.CIRCUIT_OPEN, ErrorKind.ENDPOINT, ErrorKind.POOL})
-"""Failures of our own, after which the provider has not seen a request."""
+__all__ = ("Call",)
 
 
-class Call:
-    """What one call knows about itself: the request, the tries so far, and the step it is in."""
+class Call(Timeout):
+    """A call as a block: entering counts it in flight, leaving settles its accounts.
 
-    __slots__ = ("attempts", "began", "limit_s", "request", "scope", "stage", "try_began")
+    The block's time limit is the call's deadline; it ends in `DeadlineExceeded`, which says in
+    which step the time went. A stream has no such block around its consumer's work
+    (`limits_block=False`) and asks `left_s` instead.
 
-    def __init__(self, request: Request, scope: CallScope, began: float, limit_s: float) -> None:
-        self.request = request
-        self.scope = scope
-        self.began = began
-        self.limit_s = limit_s
-        self.try_began = began
-        self.stage = "cache"
-        self.attempts: list[Attempt] = []
-
-    def left_s(self, now: float) -> float:
-        """Return the seconds until the call's deadline."""
-        return self.began + self.limit_s - now
-
-    def failed(self, endpoint: str, error: ErrorData, now: float) -> None:
-        """Note that the current try has failed."""
-        self.attempts.append(Attempt(endpoint, error, latency_s=now - self.try_began))
-
-
-class Admission:
-    """The right to try once: first `take` or, if that says no, `wait`; then a `with` block.
-
-    Budget is reserved first, then the limiter waited for, and the breaker asked last, because it
-    may have opened during the wait. Leaving the block settles or gives back all of it, whatever
-    happened: an answer (`usage` was set), an error, or a cancellation. Nothing here is a coroutine
-    but `wait`, which nearly no call needs.
+    Args:
+        endpoint: who is asked.
+        request: the question.
+        scope: where the call stands.
+        timeout_s: the call's deadline; None takes the endpoint's.
+        limits_block: whether the deadline ends the block.
     """
 
-    __slots__ = ("_call", "_endpoint", "_permit", "_purse", "_quota", "_state", "_tokens", "usage")
+    __slots__ = (
+        "attempts",
+        "began",
+        "endpoint",
+        "limit_s",
+        "request",
+        "response",
+        "scope",
+        "stage",
+        "try_began",
+    )
 
-    def __init__(self, endpoint: Endpoint, state: EndpointState, call: Call) -> None:
-        self._endpoint = endpoint
-        self._state = state
-        self._call = call
-        self._tokens = 0
-        self._purse: BudgetLease | None = None
-        self._quota: QuotaLease | None = None
-        self._permit: Permit | None = None
-        self.usage: Usage | None = None
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        request: Request,
+        scope: CallScope,
+        timeout_s: float | None,
+        *,
+        limits_block: bool = True,
+    ) -> None:
+        self.began = self.try_began = endpoint.clock()
+        limit_s = endpoint.settings.call_timeout_s if timeout_s is None else timeout_s
+        if scope.deadline is not None and scope.deadline - self.began < limit_s:
+            # Rounded up to a few distinct values, since each has a timer of its own.
+            limit_s = math.ceil(max(scope.deadline - self.began, 0.0) * 10.0) / 10.0
 
-    def take(self) -> bool:
-        """Take what the try needs if that is to be had at once.
+        super().__init__(endpoint.deadlines, limit_s if limits_block else None)
+        self.endpoint = endpoint
+        self.request = request
+        self.scope = scope
+        self.limit_s = limit_s
+        self.stage = "cache"
+        self.attempts: list[Attempt] = []
+        self.response: Response | None = None
 
-        Raises:
-            BudgetExceeded: the purse is empty.
-            CircuitOpen: the breaker is open.
-        """
-        call, state = self._call, self._state
-        budget = call.scope.budget
-        if budget is not None or state.counts_tokens:
-            estimate = estimate_usage(call.request)
-            self._tokens = estimate.total_tokens
-            if budget is not None:
-                self._purse = budget.reserve(estimate)
+    def __enter__(self) -> Self:
+        endpoint, meter = self.endpoint, self.scope.meter
+        endpoint.calls += 1
+        endpoint.in_flight += 1
+        if meter is not None:
+            meter.enter_call()
 
-        self._quota = state.quota.try_acquire(key=self._endpoint.name, tokens=self._tokens)
-        if self._quota is None:
-            return False
-
-        self._pass_breaker()
-        return True
-
-    async def wait(self) -> None:
-        """Wait for the limiter in line, then pass the breaker; raises as `take` does."""
-        self._call.stage = "limiter"
-        try:
-            self._quota = await self._state.quota.acquire(
-                key=self._endpoint.name, tokens=self._tokens
-            )
-        except BaseException:
-            self._give_back()
-            raise
-
-        self._pass_breaker()
-
-    def __enter__(self) -> Admission:
-        return self
+        report_start(self)
+        return super().__enter__()
 
     def __exit__(
         self,
@@ -112,45 +87,54 @@ class Admission:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        permit = self._permit
-        assert permit is not None
-        if self.usage is not None:
-            permit.success()
-            self._state.pressure.answers += 1
-            self._settle(self.usage)
-        elif isinstance(exc, ProviderError):
-            self._judge(permit, exc.data)
-        else:
-            permit.ignore()
-            self._settle(Usage(calls=1))
+        endpoint, meter = self.endpoint, self.scope.meter
+        endpoint.in_flight -= 1
+        if meter is not None:
+            meter.leave_call()
 
-    def _pass_breaker(self) -> None:
         try:
-            self._permit = self._state.breaker(self._call.request.model).admit()
-        except BaseException:
-            self._give_back()
-            raise
+            super().__exit__(exc_type, exc, traceback)
+        except TimeoutError as late:
+            error = self.late()
+            self._fail(error)
+            raise error from late
 
-    def _judge(self, permit: Permit, error: ErrorData) -> None:
-        permit.judge(error, rule_for(error, failures=len(self._call.attempts) + 1))
-        if error.kind is ErrorKind.RATE_LIMIT:
-            self._state.note_limited(error.retry_after_s)
+        if self.response is not None and exc is None:
+            self._succeed(self.response)
+        elif isinstance(exc, ProviderError):
+            self._fail(exc)
 
-        if error.kind in NOT_SENT:
-            self._give_back()
-        else:
-            self._settle(Usage(calls=1))
+    def left_s(self) -> float:
+        """Return the seconds until the call's deadline."""
+        return self.began + self.limit_s - self.endpoint.clock()
 
-    def _settle(self, usage: Usage) -> None:
-        if self._quota is not None:
-            self._quota.settle(usage)
+    def failed_try(self, error: ErrorData) -> None:
+        """Note that the current try has failed."""
+        latency_s = self.endpoint.clock() - self.try_began
+        self.attempts.append(Attempt(self.endpoint.name, error, latency_s=latency_s))
 
-        if self._purse is not None:
-            self._purse.settle(usage)
+    def late(self) -> DeadlineExceeded:
+        """Return the error of a call whose deadline has passed."""
+        return DeadlineExceeded(
+            ErrorData(
+                ErrorKind.DEADLINE,
+                f"the call's deadline of {self.limit_s:g} s passed",
+                provider=self.endpoint.name,
+                model=self.request.model,
+                stage=self.stage,
+                attempts=tuple(self.attempts),
+            )
+        )
 
-    def _give_back(self) -> None:
-        if self._quota is not None:
-            self._quota.refund()
+    def _succeed(self, response: Response) -> None:
+        self.endpoint.succeeded += 1
+        report_answer(self, response)
+        if self.scope.meter is not None:
+            self.scope.meter.add(response.usage)
 
-        if self._purse is not None:
-            self._purse.release()
+    def _fail(self, error: ProviderError) -> None:
+        self.endpoint.failed += 1
+        report_failure(self, error)
+        if self.scope.meter is not None:
+            used = sum((tried.usage for tried in error.attempts), Usage(calls=1))
+            self.scope.meter.add(used + Usage(failed_attempts=len(error.attempts)))
