@@ -1,0 +1,466 @@
+"""One incarnation of a child: the task it lives in, from its start to its end.
+
+A child is exactly one task, which enters its resources, says that it is ready, serves, and leaves
+them, so that whatever must be closed by the task that opened it is. Whatever it raises becomes an
+exit reason inside that task: nothing escapes into the event loop, not even SystemExit.
+
+Stopping it is a ladder of timers rather than somebody who waits: one cancellation at once; after
+the deadline further ones, `RECANCELS` times, `RECANCEL_INTERVAL` apart, for a task that swallows
+them; then it is given up as a zombie, so that nobody waits for it any longer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import math
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from contextlib import AbstractAsyncContextManager
+from contextvars import Context, ContextVar
+from types import CodeType
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, Protocol, TypeAlias, cast
+
+from supervision.errors import NoProc
+from supervision.reasons import (
+    Crash,
+    Ignore,
+    Killed,
+    Normal,
+    Reason,
+    Shutdown,
+    TimedOut,
+    classify,
+)
+from supervision.spec import BrutalKill, ChildSpec, ChildType
+
+if TYPE_CHECKING:
+    from supervision.deadline import Deadline
+    from supervision.monitor import Monitor
+    from supervision.report import Offender, Subject
+    from supervision.tree import Tree
+
+__all__ = (
+    "CURRENT",
+    "RECANCELS",
+    "RECANCEL_INTERVAL",
+    "Child",
+    "Ignored",
+    "Owner",
+    "Ready",
+    "Service",
+    "StartOutcome",
+    "failure_of",
+)
+
+RECANCELS: Final = 5
+RECANCEL_INTERVAL: Final = 0.05
+
+CURRENT: Final[ContextVar[Child | None]] = ContextVar("supervision_current", default=None)
+"""The child in whose task, or in whose name, the code runs."""
+
+Ignored: TypeAlias = Literal["ignored"]
+StartOutcome: TypeAlias = Literal["up"] | Ignored | Reason
+"""How a start went: a reason means that the child is gone again."""
+
+
+class Owner(Protocol):
+    """Whoever starts a child and is told of its end."""
+
+    @property
+    def name(self) -> str:
+        """How reports call the owner."""
+        ...
+
+    @property
+    def process(self) -> Child | None:
+        """The child that the owner itself is."""
+        ...
+
+    def child_ready(self, child: Child) -> None:
+        """Note that `child` is up."""
+        ...
+
+    def child_ended(self, child: Child, reason: Reason) -> None:
+        """Note that `child` is gone: it failed to start, was stopped, or ended by itself."""
+        ...
+
+    def child_abandoned(self, child: Child) -> None:
+        """Note that `child` refuses to end and is given up; `child_ended` follows."""
+        ...
+
+
+class Service:
+    """Something that lives as a child and needs more than `ready` from its task."""
+
+    child_type: ClassVar[ChildType] = "worker"
+
+    # A plain class: an abstract one would slow down `isinstance` on the path of every call.
+    async def serve(self, child: Child) -> None:
+        """Come up, call `child.ready(...)`, serve until cancelled, clean up."""
+        raise NotImplementedError
+
+    def abandoned(self) -> None:
+        """Note that the supervisor has given up waiting for the end."""
+
+    def outlives_cancel(self) -> bool:
+        """Tell whether the end is only waiting for children whose own end is bounded."""
+        return False
+
+
+class Ready:
+    """What a coroutine child calls when it is up, with the value that `ref.info` is to have."""
+
+    __slots__ = ("_child",)
+
+    def __init__(self, child: Child) -> None:
+        self._child: Child | None = child
+
+    def __call__(self, info: object = None) -> None:
+        """Say that the child is up; raise RuntimeError the second time."""
+        child, self._child = self._child, None
+        if child is None:
+            raise RuntimeError("ready() was called before, or the child is over; call it once")
+
+        child.ready(info)
+
+    def expire(self) -> None:
+        """Let go of the child."""
+        self._child = None
+
+
+class Child:
+    """One incarnation of a child."""
+
+    __slots__ = (
+        "_abandoned",
+        "_deadline",
+        "_ended",
+        "_exit_reason",
+        "_monitors",
+        "_recancels",
+        "_start_timed_out",
+        "_started",
+        "context",
+        "generation",
+        "info",
+        "killed",
+        "outcome",
+        "over",
+        "owner",
+        "pid",
+        "service",
+        "slot",
+        "started_at",
+        "stop_requested",
+        "task",
+        "tree",
+        "up",
+    )
+
+    def __init__(self, tree: Tree, owner: Owner, slot: Subject, generation: int = 1) -> None:
+        self.tree = tree
+        self.owner = owner
+        self.slot = slot
+        self.generation = generation
+        self.pid = tree.next_serial()
+        self.info: object = None
+        self.context = tree.context
+        self.service: Service | None = None
+        self.task: asyncio.Task[Reason | Ignored] | None = None
+        self.up = False
+        self.stop_requested = False
+        self.killed = False
+        self.over = False
+        self.outcome: Reason | Ignored | None = None
+        self.started_at = 0.0
+        self._started: asyncio.Future[StartOutcome] | None = None
+        self._ended: asyncio.Future[Reason | Ignored] | None = None
+        self._deadline: Deadline | None = None
+        self._recancels = 0
+        self._start_timed_out: float | None = None
+        self._exit_reason: Reason | None = None
+        self._abandoned = False
+        self._monitors: list[Monitor] | None = None
+
+    def __repr__(self) -> str:
+        state = "up" if self.up else "starting"
+        return f"<Child {self.pid} of {self.owner.name!r} {state if self.alive else 'over'}>"
+
+    @property
+    def alive(self) -> bool:
+        """Whether it is neither over nor given up."""
+        return not self.over
+
+    def forget(self) -> None:
+        """Let go of how it ended: the exception holds frames, and those may hold the child."""
+        self.outcome = None
+
+    def launch(
+        self,
+        spec: ChildSpec,
+        *,
+        args: tuple[object, ...] | None = None,
+        context: Context | None = None,
+    ) -> None:
+        """Create the task; `args` stand in for those of the spec, `context` for the tree's.
+
+        A coroutine function that does not ask for `ready` is up at once.
+        """
+        start = spec.start
+        wants_ready, at_once = _form_of(start)
+        self.context = (self.tree.context if context is None else context).copy()
+        self.started_at = self.tree.clock()
+        life = self._live(start, spec.args if args is None else args, spec.kwargs, wants_ready)
+        self._create_task(life, spec.id)
+        if self.up:
+            return
+
+        if at_once:
+            self.ready(None)
+        elif spec.start_timeout != math.inf:
+            self._limit_start(spec.start_timeout)
+
+    def ready(self, info: object) -> None:
+        """Note that it is up; `info` is what refs to it give out."""
+        if self.up or not self.alive:
+            raise RuntimeError(f"{self!r} cannot become ready twice or after its end")
+
+        if self.stop_requested:
+            # Too late: the start has been given up, and fails when the child is gone.
+            return
+
+        self.info = info
+        self.up = True
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+        self.owner.child_ready(self)
+        _resolve(self._started, "up")
+
+    async def wait_started(self) -> StartOutcome:
+        """Return when it is up, or gone."""
+        if self.up:
+            return "up"
+
+        if self.outcome is not None:
+            return self.outcome
+
+        self._started = self.tree.loop.create_future()
+        return await self._started
+
+    async def wait_ended(self) -> Reason | Ignored:
+        """Return its exit reason when it is over or given up. For its owner alone."""
+        if self.over:
+            return self.outcome or Normal()
+
+        self._ended = self.tree.loop.create_future()
+        return await self._ended
+
+    def stop(self, shutdown: float | BrutalKill) -> None:
+        """Ask it to end within `shutdown` seconds and see to it that it does.
+
+        Returns at once. Asked again, only an end without grace makes a difference.
+        """
+        if isinstance(shutdown, BrutalKill) or shutdown <= 0:
+            self.kill()
+        elif self.alive and not self.stop_requested:
+            self.stop_requested = True
+            self._after(shutdown, self.kill)
+            self._cancel()
+
+    def kill(self) -> None:
+        """End it without grace: cancel it again and again, then give it up."""
+        if self.alive and not self.killed:
+            self.stop_requested = True
+            self.killed = True
+            self._after(RECANCEL_INTERVAL, self._recancel)
+            self._cancel()
+
+    def exit(self, reason: Reason) -> None:
+        """Cancel it, not as its supervisor would: it counts as having ended with `reason`."""
+        if self.alive:
+            self._exit_reason = reason
+            self._cancel()
+
+    def watch(self, monitor: Monitor) -> None:
+        """Tell `monitor` when it ends, or soon if it is over."""
+        if not self.alive:
+            self.tree.loop.call_soon(monitor.fire, self.pid, NoProc(self.slot))
+        elif self._monitors is None:
+            self._monitors = [monitor]
+        else:
+            self._monitors.append(monitor)
+
+    def offender(self) -> Offender:
+        """Return what reports say of it."""
+        return self.slot.offender()
+
+    def _create_task(self, life: Coroutine[Any, Any, Reason | Ignored], label: object) -> None:
+        self.task = self.tree.loop.create_task(
+            life,
+            name=f"{self.owner.name}/{label}#{self.generation}",
+            context=self.context,
+        )
+        if self.stop_requested:
+            # An eager task ran before there was anything to cancel.
+            self._cancel()
+
+        self.task.add_done_callback(self._done)
+
+    async def _live(
+        self,
+        start: Callable[..., object],
+        args: tuple[object, ...],
+        kwargs: Mapping[str, object],
+        wants_ready: bool,
+    ) -> Reason | Ignored:
+        CURRENT.set(self)
+        ready = Ready(self)
+        try:
+            work = start(*args, ready=ready, **kwargs) if wants_ready else start(*args, **kwargs)
+            # Nothing but the work itself keeps its arguments alive.
+            del start, args, kwargs
+            await self._run(work, wants_ready)
+        except GeneratorExit:
+            raise
+        except BaseException as exc:
+            if exc.__traceback__ is not None:
+                # This frame holds the child, which would tie the exception and all that its
+                # frames hold into a reference cycle.
+                exc.__traceback__ = exc.__traceback__.tb_next
+
+            return self.reason_for(exc)
+        finally:
+            ready.expire()
+
+        return Normal()
+
+    async def _run(self, work: object, wants_ready: bool) -> None:
+        if isinstance(work, Service):
+            self.service = work
+            await work.serve(self)
+        elif isinstance(work, Awaitable):
+            if not wants_ready and not self.up:
+                self.ready(None)
+
+            await cast("Awaitable[object]", work)
+        elif isinstance(work, AbstractAsyncContextManager):
+            async with cast("AbstractAsyncContextManager[object]", work) as info:
+                self.ready(info)
+                await self.tree.loop.create_future()
+        else:
+            raise TypeError(
+                f"a child's start returned {work!r}; it must return an awaitable, an async "
+                "context manager, an Actor or a supervisor"
+            )
+
+    def reason_for(self, exc: BaseException) -> Reason | Ignored:
+        """Return what it means that its work raised `exc`."""
+        if isinstance(exc, Ignore) and not self.up:
+            return "ignored"
+
+        if self._start_timed_out is not None:
+            return TimedOut(self._start_timed_out)
+
+        if self._exit_reason is not None and isinstance(exc, asyncio.CancelledError):
+            return self._exit_reason
+
+        reason = classify(exc, stop_requested=self.stop_requested)
+        return Killed() if self.killed and reason == Shutdown() else reason
+
+    def _done(self, task: asyncio.Task[Reason | Ignored]) -> None:
+        if task.cancelled():
+            # Cancelled before its first step: nothing of it ever ran.
+            outcome = self.reason_for(asyncio.CancelledError())
+        else:
+            exc = task.exception()
+            outcome = task.result() if exc is None else Crash(exc)
+
+        self.task = None
+        self.service = None
+        if self._abandoned:
+            self.tree.zombies.discard(self)
+        else:
+            self._finish(outcome)
+
+    def _finish(self, outcome: Reason | Ignored) -> None:
+        self.over = True
+        self.outcome = outcome
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+        reason: Reason = Normal() if outcome == "ignored" else outcome
+        started, self._started = self._started, None
+        ended, self._ended = self._ended, None
+        _resolve(started, outcome)
+        _resolve(ended, outcome)
+        self.owner.child_ended(self, reason)
+        monitors, self._monitors = self._monitors, None
+        for monitor in monitors or ():
+            monitor.fire(self.pid, reason)
+
+    def _cancel(self) -> None:
+        if self.task is not None:
+            self.task.cancel()
+
+    def _after(self, delay: float, step: Callable[[], None]) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+
+        self._deadline = None if delay == math.inf else self.tree.deadlines.after(delay, step)
+
+    def _limit_start(self, timeout: float) -> None:
+        def expire() -> None:
+            self._start_timed_out = timeout
+            self.kill()
+
+        self._after(timeout, expire)
+
+    def _recancel(self) -> None:
+        service = self.service
+        if self._recancels < RECANCELS or (service is not None and service.outlives_cancel()):
+            self._recancels += 1
+            self._after(RECANCEL_INTERVAL, self._recancel)
+            self._cancel()
+        else:
+            self._abandon()
+
+    def _abandon(self) -> None:
+        self._abandoned = True
+        # The set keeps the task alive until it ends of itself, which `_done` notices.
+        self.tree.zombies.add(self)
+        if self.service is not None:
+            self.service.abandoned()
+
+        self.owner.child_abandoned(self)
+        self._finish(Killed())
+
+
+def failure_of(outcome: StartOutcome) -> Reason | None:
+    """Return why a start failed; None if it did not."""
+    return None if isinstance(outcome, str) else outcome
+
+
+def _resolve(future: asyncio.Future[Any] | None, value: object) -> None:
+    if future is not None and not future.done():
+        future.set_result(value)
+
+
+def _form_of(start: Callable[..., object]) -> tuple[bool, bool]:
+    """Tell whether `start` asks for `ready`, and whether its child is up at once."""
+    if inspect.isclass(start) and issubclass(start, Service):
+        return False, False
+
+    function: object = getattr(start, "__func__", start)
+    code: object = getattr(function, "__code__", None)
+    if isinstance(code, CodeType):
+        # Read from the code: the signature would cost more than starting the child.
+        wants_ready = "ready" in code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+        return wants_ready, not wants_ready and bool(code.co_flags & inspect.CO_COROUTINE)
+
+    try:
+        return "ready" in inspect.signature(start).parameters, False
+    except ValueError:
+        return False, False
