@@ -52,7 +52,7 @@ class Flights(Generic[T]):
     async def fly(self, key: str, ask: Callable[[], Awaitable[T]]) -> tuple[T, bool]:
         """Return the answer for `key`, and whether this caller was the one who asked.
 
-        The whole flight in one; a hot path takes the steps itself: `lead`, `follow`, `land`, `fail`.
+        The whole flight in one; a hot path takes its steps: `lead`, `follow`, `land`, `fail`.
         """
         if not self.lead(key):
             answer = await self.follow(key)

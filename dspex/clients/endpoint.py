@@ -262,7 +262,7 @@ class Endpoint:
         """Return the connections; raises as `state`, which comes first, does."""
         ref = self._session_ref
         if ref is None:
-            raise self._unavailable("session", "the endpoint was replaced")
+            raise self.unavailable("session", "the endpoint was replaced")
 
         return await self._await_restart(ref)
 
@@ -322,9 +322,10 @@ class Endpoint:
                 # The supervisor of all endpoints itself was replaced: the next try starts anew.
                 self._state_ref = self._session_ref = None
 
-            raise self._unavailable(str(ref.id), str(exc)) from exc
+            raise self.unavailable(str(ref.id), str(exc)) from exc
 
-    def _unavailable(self, part: str, why: str) -> EndpointUnavailable:
+    def unavailable(self, part: str, why: str) -> EndpointUnavailable:
+        """Return the error of a try that finds a child not running."""
         return EndpointUnavailable(
             ErrorData(
                 ErrorKind.ENDPOINT,

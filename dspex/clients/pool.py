@@ -67,19 +67,25 @@ class ConnectionGate:
         """How many callers wait for one."""
         return len(self._waiters)
 
+    def try_acquire(self) -> bool:
+        """Take a place if one is free, which implies that nobody waits."""
+        if self._in_use >= self._limit:
+            return False
+
+        self._in_use += 1
+        if self._in_use > self._peak:
+            self._peak = self._in_use
+
+        return True
+
     async def acquire(self) -> None:
         """Take a place, when there is none free after those who came before.
 
         Raises:
             PoolExhausted: `max_waiting` callers are waiting already.
         """
-        if self._in_use >= self._limit:
+        if not self.try_acquire():
             await self._wait()
-            return
-
-        self._in_use += 1
-        if self._in_use > self._peak:
-            self._peak = self._in_use
 
     def release(self) -> None:
         """Give a place back: to the first who waits, or to whoever comes next."""

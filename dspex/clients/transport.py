@@ -90,6 +90,11 @@ class Transport(Protocol):
         """Whether it has begun to close: what breaks from then on is our own doing."""
         ...
 
+    @property
+    def gate(self) -> ConnectionGate:
+        """The bound on connections; who posts holds a place, which is not waited for here."""
+        ...
+
     def post(self, path: str, body: bytes) -> ReplyContext:
         """Return the answer to a POST of JSON to `path` below the endpoint's base URL."""
         ...
@@ -130,12 +135,12 @@ class AiohttpTransport:
         return self._gate
 
     def post(self, path: str, body: bytes) -> _Post:
-        """Return the answer to a POST, as a block; the block holds one connection."""
+        """Return the answer to a POST, as a block; the caller holds a place of the gate."""
         url = self._urls.get(path)
         if url is None:
             url = self._urls[path] = URL(self._base_url + path)
 
-        return _Post(self._gate, self._session, url, body)
+        return _Post(self._session, url, body)
 
     async def aclose(self) -> None:
         """Close every connection; calls in flight fail and are retried on our successor's."""
@@ -144,29 +149,19 @@ class AiohttpTransport:
 
 
 class _Post:
-    __slots__ = ("_body", "_gate", "_response", "_session", "_url")
+    __slots__ = ("_body", "_response", "_session", "_url")
 
-    def __init__(
-        self, gate: ConnectionGate, session: aiohttp.ClientSession, url: URL, body: bytes
-    ) -> None:
-        self._gate = gate
+    def __init__(self, session: aiohttp.ClientSession, url: URL, body: bytes) -> None:
         self._session = session
         self._url = url
         self._body = body
         self._response: aiohttp.ClientResponse | None = None
 
     async def __aenter__(self) -> _AiohttpReply:
-        await self._gate.acquire()
-        try:
-            # aiohttp warns of raw bytes this large: they would be copied in one go.
-            data = self._body if len(self._body) < _LARGE_BODY_BYTES else io.BytesIO(self._body)
-            response = await self._session.post(self._url, data=data, allow_redirects=False)
-        except BaseException:
-            self._gate.release()
-            raise
-
-        self._response = response
-        return _AiohttpReply(response)
+        # aiohttp warns of raw bytes this large: they would be copied in one go.
+        data = self._body if len(self._body) < _LARGE_BODY_BYTES else io.BytesIO(self._body)
+        self._response = await self._session.post(self._url, data=data, allow_redirects=False)
+        return _AiohttpReply(self._response)
 
     async def __aexit__(
         self,
@@ -179,7 +174,6 @@ class _Post:
             # A body read to its end has already put the connection back; closing is then harmless.
             # One that was not must not go back: the next caller would read its rest.
             response.close()
-            self._gate.release()
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from dspex.clients.attempt import attempt
@@ -15,7 +16,7 @@ from dspex.clients.budget import estimate_usage
 from dspex.clients.prices import priced
 from dspex.clients.reports import report_retry
 from dspex.clients.rules import rule_for
-from dspex.errors import ErrorData, ErrorKind, ProviderError, ProviderTimeout
+from dspex.errors import ErrorData, ErrorKind, ProviderError, ProviderTimeout, to_exception
 from dspex.messages import StreamEnd, fill
 from dspex.usage import Usage
 from supervision.deadline import Timeout
@@ -49,9 +50,7 @@ async def ask(call: Call) -> Response:
     while True:
         try:
             with await _admit(call, call.endpoint.settings.attempt_timeout_s) as this:
-                transport = call.endpoint.live_transport or await call.endpoint.transport()
-                call.stage = "attempt"
-                async for event in _events(call, transport, stream=False):
+                async for event in _events(call, this.transport, stream=False):
                     if type(event) is StreamEnd:
                         this.response = _finish(call, event.response)
 
@@ -70,10 +69,9 @@ async def ask_streaming(call: Call) -> AsyncGenerator[StreamEvent, None]:
     """
     while True:
         try:
-            with await _admit(call, None) as this:
-                transport = call.endpoint.live_transport or await call.endpoint.transport()
+            with await _admit_in_time(call) as this:
                 async with (
-                    aclosing(_events(call, transport, stream=True)) as events,
+                    aclosing(_events(call, this.transport, stream=True)) as events,
                     aclosing(_in_time(call, events)) as timely,
                 ):
                     async for event in timely:
@@ -83,7 +81,8 @@ async def ask_streaming(call: Call) -> AsyncGenerator[StreamEvent, None]:
                         yield event
 
         except ProviderError as exc:
-            await _recover(call, exc)
+            with _Deadline(call):
+                await _recover(call, exc)
         else:
             return
 
@@ -114,7 +113,8 @@ async def _in_time(
             with block:
                 event = await anext(events, None)
         except TimeoutError as exc:
-            raise (call.late() if left_s < limit_s else _too_slow(call, limit_s)) from exc
+            late = call.late() if left_s < limit_s else _too_slow(call, limit_s)
+            raise _delivered(late) if stage == "between chunks" else late from exc
 
         if event is None:
             return
@@ -126,12 +126,26 @@ async def _in_time(
 class _Try(Timeout):
     """The right to try once, as a block with the time limit of one try (None: no limit)."""
 
-    __slots__ = ("_call", "_permit", "_purse", "_quota", "_state", "_tokens", "response")
+    __slots__ = (
+        "_call",
+        "_permit",
+        "_placed",
+        "_purse",
+        "_quota",
+        "_state",
+        "_tokens",
+        "response",
+        "transport",
+    )
 
-    def __init__(self, call: Call, state: EndpointState, limit_s: float | None) -> None:
+    def __init__(
+        self, call: Call, state: EndpointState, transport: Transport, limit_s: float | None
+    ) -> None:
         super().__init__(call.endpoint.deadlines, limit_s)
+        self.transport = transport
         self._call = call
         self._state = state
+        self._placed = False
         self._tokens = 0
         self._purse: BudgetLease | None = None
         self._quota: QuotaLease | None = None
@@ -140,34 +154,48 @@ class _Try(Timeout):
 
     def take(self) -> bool:
         """Take what the try needs, if nobody has to be waited for."""
-        call, state = self._call, self._state
-        budget = call.scope.budget
-        if budget is not None or state.counts_tokens:
-            estimate = estimate_usage(call.request)
-            self._tokens = estimate.total_tokens
-            if budget is not None:
-                self._purse = budget.reserve(estimate)
-
-        self._quota = state.quota.try_acquire(key=call.endpoint.name, tokens=self._tokens)
-        if self._quota is None:
+        self._reserve()
+        state, gate = self._state, self.transport.gate
+        self._quota = state.quota.try_acquire(key=self._call.endpoint.name, tokens=self._tokens)
+        if self._quota is None or not gate.try_acquire():
             return False
 
+        self._placed = True
         self._pass_breaker()
         return True
 
     async def wait(self) -> None:
-        """Wait for the limiter in line."""
+        """Wait in line for what `take` did not get."""
         call = self._call
-        call.stage = "limiter"
         try:
-            self._quota = await self._state.quota.acquire(
-                key=call.endpoint.name, tokens=self._tokens
-            )
+            if self._quota is None:
+                call.stage = "limiter"
+                self._quota = await self._state.quota.acquire(
+                    key=call.endpoint.name, tokens=self._tokens
+                )
+
+            call.stage = "pool"
+            await self.transport.gate.acquire()
+            self._placed = True
+            if self.transport.closed:
+                raise call.endpoint.unavailable("session", "its connections were closed meanwhile")
+
         except BaseException:
             self._give_back()
             raise
 
         self._pass_breaker()
+
+    def _reserve(self) -> None:
+        call = self._call
+        budget = call.scope.budget
+        if budget is None and not self._state.counts_tokens:
+            return
+
+        estimate = estimate_usage(call.request)
+        self._tokens = estimate.total_tokens
+        if budget is not None:
+            self._purse = budget.reserve(estimate)
 
     def __exit__(
         self,
@@ -188,6 +216,7 @@ class _Try(Timeout):
     def _close(self, exc: BaseException | None) -> None:
         permit = self._permit
         assert permit is not None
+        self._leave_pool()
         if exc is None and self.response is not None:
             permit.success()
             self._state.pressure.answers += 1
@@ -222,7 +251,13 @@ class _Try(Timeout):
         if self._purse is not None:
             self._purse.settle(usage)
 
+    def _leave_pool(self) -> None:
+        if self._placed:
+            self._placed = False
+            self.transport.gate.release()
+
     def _give_back(self) -> None:
+        self._leave_pool()
         if self._quota is not None:
             self._quota.refund()
 
@@ -230,17 +265,45 @@ class _Try(Timeout):
             self._purse.release()
 
 
+class _Deadline(Timeout):
+    """A block within a streamed call's deadline, where its consumer is not at work."""
+
+    __slots__ = ("_call",)
+
+    def __init__(self, call: Call) -> None:
+        super().__init__(call.endpoint.deadlines, max(call.left_s(), 0.0))
+        self._call = call
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        try:
+            super().__exit__(exc_type, exc, traceback)
+        except TimeoutError as late:
+            raise self._call.late() from late
+
+
+async def _admit_in_time(call: Call) -> _Try:
+    with _Deadline(call):
+        return await _admit(call, None)
+
+
 async def _admit(call: Call, limit_s: float | None) -> _Try:
+    endpoint = call.endpoint
     call.stage = "endpoint"
-    state = call.endpoint.live_state or await call.endpoint.state()
+    state = endpoint.live_state or await endpoint.state()
+    transport = endpoint.live_transport or await endpoint.transport()
     if not call.attempts:
         state.retries.record_call()
 
-    this = _Try(call, state, limit_s)
+    this = _Try(call, state, transport, limit_s)
     if not this.take():
         await this.wait()
 
-    call.stage = "endpoint"
+    call.stage = "attempt"
     return this
 
 
@@ -275,6 +338,11 @@ def _finish(call: Call, response: Response) -> Response:
         fill(response, usage=usage, attempts=tuple(call.attempts))
 
     return response
+
+
+def _delivered(error: ProviderError) -> ProviderError:
+    """Mark an error as having come after part of the answer had been handed on."""
+    return to_exception(replace(error.data, delivered=True))
 
 
 def _too_slow(call: Call, limit_s: float) -> ProviderTimeout:

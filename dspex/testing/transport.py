@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import orjson
 from multidict import CIMultiDict
 
+from dspex.clients.pool import ConnectionGate
+
 if TYPE_CHECKING:
     from types import TracebackType
 
@@ -73,7 +75,7 @@ class FakeTransport:
     `Runtime(..., session=transport.session)`.
     """
 
-    def __init__(self, answer: Answer) -> None:
+    def __init__(self, answer: Answer, *, max_connections: int = 1_000_000) -> None:
         self._answer = answer
         self.requests: list[dict[str, Any]] = []
         self.headers: Mapping[str, str] = {}
@@ -81,6 +83,7 @@ class FakeTransport:
         self.max_in_flight = 0
         self.sessions = 0
         self.closed = False
+        self.gate = ConnectionGate(max_connections, name="fake")
 
     def post(self, path: str, body: bytes) -> _FakePost:
         """Return the scripted answer to one request."""

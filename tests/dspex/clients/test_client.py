@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import aclosing
 from decimal import Decimal
 from typing import Any
 
@@ -294,6 +295,56 @@ class TestDeadlines:
             assert "closed" == client.endpoint.statistics().breakers["model"].state
 
         assert 0 == transport.in_flight
+
+
+class TestPool:
+    async def test_waiting_for_a_place_is_not_the_providers_time(self) -> None:
+        """More calls than connections: they wait in line, and nobody calls it a slow provider."""
+        transport = FakeTransport(answers(chat_reply("yes", delay_s=0.2)), max_connections=20)
+        async with runtime_on(transport, attempt_timeout_s=2.0) as runtime:
+            client = runtime.client()
+            responses = await effects.map(
+                lambda n: client.complete(ask(str(n))), range(600), max_concurrency=600
+            )
+
+            assert "closed" == client.endpoint.statistics().breakers["model"].state
+
+        assert (20, 600) == (transport.max_in_flight, len(transport.requests))
+        assert all(response.attempts == () for response in responses)
+
+    async def test_the_deadline_names_the_pool(self) -> None:
+        """A pool that is too small shows as such."""
+        transport = FakeTransport(answers(chat_reply("yes", delay_s=60.0)), max_connections=1)
+        async with runtime_on(transport) as runtime:
+            client = runtime.client()
+            first = asyncio.create_task(client.complete(ask("first")))
+            await asyncio.sleep(0.1)
+            with pytest.raises(DeadlineExceeded) as caught:
+                await client.complete(ask("second"), timeout_s=5.0)
+
+            await first
+            assert at_rest(client)
+
+        assert "pool" == caught.value.data.stage
+        assert (0, 0) == (transport.gate.in_use, transport.gate.waiting)
+
+    async def test_who_waited_in_a_pool_that_closed_goes_to_the_next(self) -> None:
+        """A restart of the connections under a queue costs those in it one try and no answer."""
+        transport = FakeTransport(answers(chat_reply("yes", delay_s=1.0)), max_connections=1)
+        async with runtime_on(transport) as runtime:
+            client = runtime.client()
+            first = asyncio.create_task(client.complete(ask("first")))
+            await asyncio.sleep(0.1)
+            second = asyncio.create_task(client.complete(ask("second")))
+            await asyncio.sleep(0.1)
+            transport.closed = True
+            await first
+            transport.closed = False
+
+            response = await second
+
+        assert ("yes", "endpoint") == (response.text, response.attempts[0].error.kind)
+        assert 0 == transport.gate.in_use
 
 
 class TestBreaker:
@@ -623,3 +674,83 @@ class TestStream:
                 await asyncio.sleep(50.0)
 
         assert count >= 4
+
+    async def test_silence_after_the_first_piece_is_not_repeated(self) -> None:
+        """What was delivered stays delivered once."""
+        transport = FakeTransport(answers(FakeReply(parts=(chunk("half"), 1e6))))
+        seen: list[Any] = []
+
+        async def consume(client: Client) -> None:
+            async for event in client.stream(ask()):
+                seen.append(event)  # noqa: PERF401 - what came before the error counts
+
+        async with runtime_on(transport, idle_timeout_s=30.0) as runtime:
+            with pytest.raises(ProviderTimeout):
+                await consume(runtime.client())
+
+        assert 1 == len(transport.requests)
+        assert 1 == sum(isinstance(event, TextDelta) for event in seen)
+
+    async def test_silence_before_anything_came_is_tried_again(self) -> None:
+        """A first byte that never comes costs time and not the stream."""
+        good = (chunk("yes", finish_reason="stop"), b"data: [DONE]\n\n")
+        silent = FakeReply(delay_s=1e6)
+        transport = FakeTransport(answers(silent, FakeReply(parts=good)))
+        async with runtime_on(transport, first_byte_timeout_s=20.0) as runtime:
+            events = [event async for event in runtime.client().stream(ask())]
+
+        assert isinstance(events[-1], StreamEnd)
+        assert "first byte" == events[-1].response.attempts[0].error.stage
+
+    async def test_waiting_in_the_limiter_is_under_the_calls_deadline(self) -> None:
+        """A stream waits no longer than a call does."""
+        parts = (chunk("yes", finish_reason="stop"), b"data: [DONE]\n\n")
+        transport = FakeTransport(answers(FakeReply(parts=parts)))
+        async with runtime_on(transport, requests_per_minute=1.0) as runtime:
+            client = runtime.client()
+            _ = [event async for event in client.stream(ask("first"))]
+            began = asyncio.get_running_loop().time()
+            with pytest.raises(DeadlineExceeded) as caught:
+                _ = [event async for event in client.stream(ask("second"), timeout_s=5.0)]
+
+            assert asyncio.get_running_loop().time() - began == pytest.approx(5.0, abs=0.2)
+            assert at_rest(client)
+
+        assert "limiter" == caught.value.data.stage
+
+    async def test_who_stops_early_frees_the_connection_at_once(self) -> None:
+        """Closing the generator gives everything back, and counts neither way for the breaker."""
+        parts = (chunk("a"), chunk("b"), 1e6)
+        transport = FakeTransport(answers(FakeReply(parts=parts)))
+        meter = UsageMeter()
+        async with runtime_on(transport) as runtime:
+            client = runtime.client()
+            with effects.scope(meter=meter):
+                async with aclosing(client.stream(ask())) as events:
+                    async for event in events:
+                        if isinstance(event, TextDelta):
+                            break
+
+            assert at_rest(client)
+            assert "closed" == client.endpoint.statistics().breakers["model"].state
+
+        assert (0, 0, 0) == (transport.in_flight, transport.gate.in_use, meter.in_call)
+
+    async def test_a_stream_is_counted_like_a_call(self) -> None:
+        """Statistics, usage and events do not depend on how the answer was taken."""
+        parts = (chunk("yes", finish_reason="stop"), b"data: [DONE]\n\n")
+        transport = FakeTransport(answers(FakeReply(parts=parts)))
+        seen: list[Any] = []
+        meter = UsageMeter()
+        async with runtime_on(transport) as runtime:
+            runtime.bus.attach_many(
+                "test", (LM_START, LM_STOP), lambda event, *_: seen.append(event)
+            )
+            with effects.scope(meter=meter):
+                _ = [event async for event in runtime.client().stream(ask())]
+
+            statistics = runtime.client().endpoint.statistics()
+
+        assert [LM_START, LM_STOP] == seen
+        assert (1, 1, 0) == (statistics.calls, statistics.succeeded, statistics.in_flight)
+        assert 1 == meter.total.calls
