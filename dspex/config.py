@@ -18,9 +18,17 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeGuard
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, TypeGuard
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
@@ -55,9 +63,14 @@ KNOWN_BASE_URLS: Mapping[str, str] = {
 }
 """Where a provider of that name answers when no `base_url` is set."""
 
+_SECRET_WORDS: Final = ("auth", "credential", "key", "password", "secret", "token")
+"""A text under a name with one of these in it is never shown, known setting or not."""
+
 
 class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", hide_input_in_errors=True, allow_inf_nan=False
+    )
 
 
 class BreakerSettings(_Frozen):
@@ -103,10 +116,43 @@ class ProviderSettings(_Frozen):
     input_usd_per_million_tokens: float | None = Field(default=None, ge=0)
     output_usd_per_million_tokens: float | None = Field(default=None, ge=0)
 
+    @field_validator("base_url")
+    @classmethod
+    def _check_base_url(cls, value: str | None) -> str | None:
+        if value is not None:
+            _check_url(value)
+
+        return value
+
+    @field_validator("api_key")
+    @classmethod
+    def _check_key(cls, value: Secret | None) -> SecretStr | None:
+        if value is None:
+            return None
+
+        # Read from a file or a mounted secret, a key often ends with a line break.
+        key = (value.get_secret_value() if isinstance(value, SecretStr) else value).strip()
+        if not key.isprintable():
+            raise ValueError("holds a control character, which no header can: set the bare key")
+
+        return SecretStr(key)
+
     def reveal_key(self) -> str | None:
         """Return the key in the clear: for the header that carries it, and for nothing else."""
         key = self.api_key
         return key.get_secret_value() if isinstance(key, SecretStr) else key
+
+
+def _check_url(url: str) -> None:
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("is no URL with a host; write it like 'http://127.0.0.1:8000/v1'")
+
+    if parts.query or parts.fragment:
+        raise ValueError("must end with its path: '/chat/completions' is appended to it")
+
+    if parts.username is not None:
+        raise ValueError("must not hold a user or a password, which would be shown: use api_key")
 
 
 class CacheSettings(_Frozen):
@@ -171,7 +217,7 @@ class Settings(BaseSettings):
             merged = _merge(merged, values)
 
         _add_customary_variables(merged)
-        return _validate(cls, merged, sources)
+        return _validate(cls, merged, {**sources, "the provider's own variable": merged})
 
     @classmethod
     def from_code(cls, **explicit: Any) -> Settings:
@@ -200,7 +246,7 @@ def _validate(
 
 def _problem(kind: str, message: str, location: tuple[int | str, ...]) -> str:
     if kind != "extra_forbidden":
-        return message
+        return message.removeprefix("Value error, ")
 
     *above, name = map(str, location)
     fields = ProviderSettings.model_fields if above else Settings.model_fields
@@ -210,8 +256,13 @@ def _problem(kind: str, message: str, location: tuple[int | str, ...]) -> str:
 
 
 def _shown(value: object, location: tuple[int | str, ...]) -> object:
-    secret = any("key" in str(part).lower() for part in location[-1:])
-    return None if secret or isinstance(value, SecretStr) else value
+    """Return what an error may show of a value: no table, which may hold a key, and no secret."""
+    if isinstance(value, int | float):
+        return value
+
+    name = "".join(map(str, location[-1:])).lower()
+    secret = any(word in name for word in _SECRET_WORDS)
+    return value if isinstance(value, str) and not secret and "@" not in value else None
 
 
 def _is_mapping(value: object) -> TypeGuard[Mapping[str, Any]]:

@@ -38,6 +38,7 @@ from __future__ import annotations
 
 from dataclasses import KW_ONLY, dataclass, fields, replace
 from enum import StrEnum
+from functools import partial
 from typing import Any, ClassVar
 
 from dspex.usage import Usage
@@ -100,6 +101,13 @@ class ConfigError(DspexError):
         shown = "" if value is None else f" = {value!r}"
         super().__init__(f"{source}: {key}{shown}: {problem}")
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # An exception's own way builds it from `args` alone, which hold the message.
+        rebuild = partial(
+            type(self), self.problem, source=self.source, key=self.key, value=self.value
+        )
+        return rebuild, ()
+
 
 class RuntimeNotFound(DspexError):
     """Raised when a program without a client finds no runtime, or more than one, on this loop."""
@@ -160,6 +168,17 @@ class ParseError(DspexError):
         self.missing = missing
         shown = text if len(text) <= 500 else f"{text[:500]}... ({len(text)} characters)"
         super().__init__(f"{problem} (signature {signature}; the model's text was {shown!r})")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        rebuild = partial(
+            type(self),
+            self.problem,
+            signature=self.signature,
+            text=self.text,
+            parsed=self.parsed,
+            missing=self.missing,
+        )
+        return rebuild, ()
 
 
 class ErrorKind(StrEnum):

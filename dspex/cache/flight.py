@@ -87,9 +87,9 @@ class Flights(Generic[T]):
             if not follower.done():
                 follower.set_result(answer)
 
-    def fail(self, key: str, exc: BaseException) -> None:
-        """Give the leader's error to all who wait, or the lead to the next of them."""
-        if isinstance(exc, Exception) and self._shared(exc):
+    def fail(self, key: str, exc: BaseException, *, own: bool = False) -> None:
+        """Give the leader's error to all who wait, or the lead to the next if it was its `own`."""
+        if not own and isinstance(exc, Exception) and self._shared(exc):
             _fail(self._waiting.pop(key) or (), exc)
         else:
             self._hand_over(key)

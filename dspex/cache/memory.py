@@ -6,6 +6,7 @@ import asyncio
 import time
 from dataclasses import dataclass, replace
 from operator import itemgetter
+from sys import getsizeof
 from typing import TYPE_CHECKING, TypeAlias
 
 from cachetools import LRUCache, TTLCache
@@ -110,9 +111,9 @@ class ResponseCache:
         if keep:
             self.put(key, response)
 
-    def fail(self, key: str, exc: BaseException) -> None:
+    def fail(self, key: str, exc: BaseException, *, own: bool = False) -> None:
         """Hand the error to all who wait, or the lead to the next if it was the leader's own."""
-        self._flights.fail(key, exc)
+        self._flights.fail(key, exc, own=own)
 
     def statistics(self) -> CacheStatistics:
         """Return a snapshot of the counters."""
@@ -140,7 +141,7 @@ def _pack(response: Response) -> _Entry:
         return _weigh(response), response
 
     return (
-        _OVERHEAD_BYTES + len(choice.text) + len(choice.reasoning or ""),
+        _OVERHEAD_BYTES + getsizeof(choice.text) + getsizeof(choice.reasoning),
         choice.text,
         choice.finish_reason.value,
         choice.reasoning,
@@ -164,9 +165,9 @@ def _unpack(entry: _Entry) -> Response:
 
 def _weigh(response: Response) -> int:
     return _OVERHEAD_BYTES + sum(
-        len(choice.text)
-        + len(choice.reasoning or "")
-        + sum(len(call.arguments) for call in choice.tool_calls)
+        getsizeof(choice.text)
+        + getsizeof(choice.reasoning)
+        + sum(getsizeof(call.arguments) for call in choice.tool_calls)
         for choice in response.choices
     )
 
@@ -188,5 +189,6 @@ def _holds_for_all(error: Exception) -> bool:
 
 async def cache_child(settings: CacheSettings, *, ready: Callable[[object], None]) -> None:
     """Own a ResponseCache for as long as the child lives."""
-    ready(ResponseCache(settings))
+    # The loop's clock, not the system's: what waits on one and ages by the other drifts.
+    ready(ResponseCache(settings, asyncio.get_running_loop().time))
     await asyncio.Event().wait()

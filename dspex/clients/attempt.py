@@ -22,7 +22,10 @@ if TYPE_CHECKING:
     from dspex.clients.transport import Transport
     from dspex.clients.wire.base import EncodedRequest, Wire
 
-__all__ = ("attempt",)
+__all__ = ("NOT_ENCODED", "attempt")
+
+NOT_ENCODED: Final = "encode"
+"""The stage of an error before anything was sent: the wire cannot say what is asked."""
 
 _MAY_RAISE: Final[tuple[type[Exception], ...]] = (
     *NETWORK_ERRORS,
@@ -47,7 +50,7 @@ async def attempt(
     Raises:
         ProviderError: classified, with the provider's and the model's name.
     """
-    encoded = wire.encode(request, compat, stream=stream)
+    encoded = _encoded(wire, compat, request, provider, stream=stream)
     started = False
     stage = "first byte"
     try:
@@ -76,6 +79,9 @@ async def attempt(
                 for event in decoder.feed(chunk):
                     started = True
                     yield _finished(event, encoded, request_id)
+                    if type(event) is StreamEnd:
+                        # What follows is no part of the answer, and may be long in coming.
+                        return
 
             for event in decoder.close():
                 yield _finished(event, encoded, request_id)
@@ -87,6 +93,16 @@ async def attempt(
 
         data = classify_exception(exc, provider=provider, model=request.model, stage=stage)
         raise to_exception(replace(data, delivered=started)) from exc
+
+
+def _encoded(
+    wire: Wire, compat: Compat, request: Request, provider: str, *, stream: bool
+) -> EncodedRequest:
+    try:
+        return wire.encode(request, compat, stream=stream)
+    except ProviderError as exc:
+        data = replace(exc.data, provider=provider, model=request.model, stage=NOT_ENCODED)
+        raise to_exception(data) from exc
 
 
 def _finished(event: StreamEvent, encoded: EncodedRequest, request_id: str | None) -> StreamEvent:

@@ -27,6 +27,9 @@ class Call(Timeout):
     which step the time went. A stream has no such block around its consumer's work
     (`limits_block=False`) and asks `left_s` instead.
 
+    `cut_short` says that a retry was left out for lack of time: the error is then this call's own,
+    and not one that an equal call would have met.
+
     Args:
         endpoint: who is asked.
         request: the question.
@@ -38,6 +41,7 @@ class Call(Timeout):
     __slots__ = (
         "attempts",
         "began",
+        "cut_short",
         "endpoint",
         "limit_s",
         "request",
@@ -69,6 +73,7 @@ class Call(Timeout):
         self.limit_s = limit_s
         self.stage = "cache"
         self.attempts: list[Attempt] = []
+        self.cut_short = False
         self.response: Response | None = None
 
     def __enter__(self) -> Self:
@@ -99,10 +104,16 @@ class Call(Timeout):
             self._fail(error)
             raise error from late
 
-        if self.response is not None and exc is None:
+        # An answer that is there counts, whatever ends the block: a consumer may stop at the end.
+        if self.response is not None:
             self._succeed(self.response)
         elif isinstance(exc, ProviderError):
             self._fail(exc)
+
+    def require_time(self) -> None:
+        """Raise `DeadlineExceeded` if the time is up before anything was asked."""
+        if self.limit_s <= 0:
+            raise self.late()
 
     def left_s(self) -> float:
         """Return the seconds until the call's deadline."""
@@ -136,5 +147,6 @@ class Call(Timeout):
         self.endpoint.failed += 1
         report_failure(self, error)
         if self.scope.meter is not None:
-            used = sum((tried.usage for tried in error.attempts), Usage(calls=1))
-            self.scope.meter.add(used + Usage(failed_attempts=len(error.attempts)))
+            # Our own tries: who follows another's flight has that one's tries in its error.
+            own = Usage(calls=1, failed_attempts=len(self.attempts))
+            self.scope.meter.add(sum((tried.usage for tried in self.attempts), own))

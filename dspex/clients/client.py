@@ -110,6 +110,7 @@ class Client:
             request = _addressed(request, self.model)
 
         with Call(self._endpoint, request, current(), timeout_s, limits_block=False) as call:
+            call.require_time()
             async with aclosing(ask_streaming(call)) as events:
                 async for event in events:
                     yield event
@@ -118,6 +119,7 @@ class Client:
         self, request: Request, scope: CallScope, timeout_s: float | None, cache: CacheMode
     ) -> Response:
         with Call(self._endpoint, request, scope, timeout_s) as call:
+            call.require_time()
             store = None if cache == "off" else self._cache()
             if store is None:
                 call.response = await ask(call)
@@ -144,7 +146,7 @@ async def _ask_once(call: Call, store: ResponseCache, cache: CacheMode) -> Respo
     try:
         response = await ask(call)
     except BaseException as exc:
-        store.fail(key, exc)
+        store.fail(key, exc, own=call.cut_short)
         raise
 
     store.land(key, response, keep=cache != "read")

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, replace
 from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar
 
 from dspex.clients.breaker import BreakerChange, BreakerStatistics, EndpointBreaker
@@ -25,7 +25,13 @@ from dspex.clients.retry import RetryBudget, RetryPolicy
 from dspex.clients.transport import Transport, session_child
 from dspex.clients.wire.compat import PRESETS, compat as compat_of
 from dspex.config import KNOWN_BASE_URLS, ProviderSettings
-from dspex.errors import ConfigError, EndpointUnavailable, ErrorData, ErrorKind
+from dspex.errors import (
+    ConfigError,
+    EndpointUnavailable,
+    ErrorData,
+    ErrorKind,
+    RuntimeNotFound,
+)
 from dspex.telemetry.events import BREAKER_STATE
 from supervision import ChildSpec, Ref, Strategy, Supervisor
 from supervision.errors import CallTimeout, NoProc, StartFailed
@@ -309,6 +315,11 @@ class Endpoint:
                 ref = await self._start(self.spec())
             except StartFailed as exc:
                 raise _root_cause(exc, self.name) from exc
+            except (NoProc, CallTimeout) as exc:
+                raise self.unavailable("supervisor", str(exc)) from exc
+            except RuntimeNotFound as exc:
+                closed = self.unavailable("runtime", str(exc)).data
+                raise EndpointUnavailable(replace(closed, should_retry=False)) from exc
 
             session: Ref[Transport] = ref.ref("session")
             state: Ref[EndpointState] = ref.ref("limits")
@@ -318,8 +329,9 @@ class Endpoint:
         try:
             return await ref.wait_ready(_RESTART_WAIT_S)
         except (NoProc, CallTimeout) as exc:
-            if isinstance(exc, NoProc):
+            if isinstance(exc, NoProc) and (ref is self._state_ref or ref is self._session_ref):
                 # The supervisor of all endpoints itself was replaced: the next try starts anew.
+                # Whoever learns of it late must not drop the refs of that new start.
                 self._state_ref = self._session_ref = None
 
             raise self.unavailable(str(ref.id), str(exc)) from exc

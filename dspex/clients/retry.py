@@ -26,11 +26,15 @@ __all__ = ("RetryBudget", "RetryBudgetStatistics", "RetryDecision", "RetryPolicy
 
 @dataclass(frozen=True, slots=True)
 class RetryDecision:
-    """Whether to try again after `delay_s`; `reason` says why or why not, for logs and errors."""
+    """Whether to try again after `delay_s`; `reason` says why or why not, for logs and errors.
+
+    `cut_short` says that only the caller's deadline stood against it.
+    """
 
     retry: bool
     delay_s: float
     reason: str
+    cut_short: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +79,10 @@ class RetryPolicy:
         delay_s = self._delay_s(error, failures, rng)
         if delay_s >= time_left_s:
             return RetryDecision(
-                False, 0.0, f"the deadline passes in {time_left_s:.3g} s, before {delay_s:.3g} s"
+                False,
+                0.0,
+                f"the deadline passes in {time_left_s:.3g} s, before {delay_s:.3g} s",
+                cut_short=True,
             )
 
         return RetryDecision(True, delay_s, f"{error.kind} on try {failures}")

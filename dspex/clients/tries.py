@@ -11,7 +11,7 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from dspex.clients.attempt import attempt
+from dspex.clients.attempt import NOT_ENCODED, attempt
 from dspex.clients.budget import estimate_usage
 from dspex.clients.prices import priced
 from dspex.clients.reports import report_retry
@@ -47,6 +47,7 @@ async def ask(call: Call) -> Response:
     Raises:
         ProviderError: the last try's, with all of them in it.
     """
+    _check_time(call)
     while True:
         try:
             with await _admit(call, call.endpoint.settings.attempt_timeout_s) as this:
@@ -67,6 +68,7 @@ async def ask_streaming(call: Call) -> AsyncGenerator[StreamEvent, None]:
     Raises:
         ProviderError: the last try's, with all of them in it.
     """
+    _check_time(call)
     while True:
         try:
             with await _admit_in_time(call) as this:
@@ -85,6 +87,12 @@ async def ask_streaming(call: Call) -> AsyncGenerator[StreamEvent, None]:
                 await _recover(call, exc)
         else:
             return
+
+
+def _check_time(call: Call) -> None:
+    """Refuse a call whose scope had no time left: it would be sent, and billed, for nothing."""
+    if call.limit_s <= 0.0:
+        raise call.late()
 
 
 def _events(call: Call, transport: Transport, *, stream: bool) -> AsyncGenerator[StreamEvent, None]:
@@ -128,12 +136,12 @@ class _Try(Timeout):
 
     __slots__ = (
         "_call",
+        "_estimate",
         "_permit",
         "_placed",
         "_purse",
         "_quota",
         "_state",
-        "_tokens",
         "response",
         "transport",
     )
@@ -146,7 +154,7 @@ class _Try(Timeout):
         self._call = call
         self._state = state
         self._placed = False
-        self._tokens = 0
+        self._estimate = _ONE_CALL
         self._purse: BudgetLease | None = None
         self._quota: QuotaLease | None = None
         self._permit: Permit | None = None
@@ -156,7 +164,9 @@ class _Try(Timeout):
         """Take what the try needs, if nobody has to be waited for."""
         self._reserve()
         state, gate = self._state, self.transport.gate
-        self._quota = state.quota.try_acquire(key=self._call.endpoint.name, tokens=self._tokens)
+        self._quota = state.quota.try_acquire(
+            key=self._call.endpoint.name, tokens=self._estimate.total_tokens
+        )
         if self._quota is None or not gate.try_acquire():
             return False
 
@@ -171,7 +181,7 @@ class _Try(Timeout):
             if self._quota is None:
                 call.stage = "limiter"
                 self._quota = await self._state.quota.acquire(
-                    key=call.endpoint.name, tokens=self._tokens
+                    key=call.endpoint.name, tokens=self._estimate.total_tokens
                 )
 
             call.stage = "pool"
@@ -192,10 +202,9 @@ class _Try(Timeout):
         if budget is None and not self._state.counts_tokens:
             return
 
-        estimate = estimate_usage(call.request)
-        self._tokens = estimate.total_tokens
+        self._estimate = estimate_usage(call.request)
         if budget is not None:
-            self._purse = budget.reserve(estimate)
+            self._purse = budget.reserve(self._estimate)
 
     def __exit__(
         self,
@@ -217,7 +226,7 @@ class _Try(Timeout):
         permit = self._permit
         assert permit is not None
         self._leave_pool()
-        if exc is None and self.response is not None:
+        if self.response is not None:
             permit.success()
             self._state.pressure.answers += 1
             self._settle(self.response.usage)
@@ -225,7 +234,7 @@ class _Try(Timeout):
             self._judge(permit, exc.data)
         else:
             permit.ignore()
-            self._settle(_ONE_CALL)
+            self._settle(self._estimate)
 
     def _pass_breaker(self) -> None:
         try:
@@ -239,10 +248,10 @@ class _Try(Timeout):
         if error.kind is ErrorKind.RATE_LIMIT:
             self._state.note_limited(error.retry_after_s)
 
-        if error.kind in _NOT_SENT:
+        if error.kind in _NOT_SENT or error.stage == NOT_ENCODED:
             self._give_back()
         else:
-            self._settle(_ONE_CALL)
+            self._settle(self._estimate if _may_have_cost(error) else _ONE_CALL)
 
     def _settle(self, usage: Usage) -> None:
         if self._quota is not None:
@@ -286,6 +295,22 @@ class _Deadline(Timeout):
             raise self._call.late() from late
 
 
+def _may_have_cost(error: ErrorData) -> bool:
+    """Tell whether the model may have worked on a try that failed: it broke off in the middle.
+
+    A refusal costs nothing, and where there was no connection nothing was asked.
+    """
+    match error.kind:
+        case ErrorKind.TIMEOUT:
+            return error.stage != "connect"
+        case ErrorKind.TRANSPORT:
+            return error.stage == "body"
+        case ErrorKind.PROTOCOL:
+            return True
+        case _:
+            return False
+
+
 async def _admit_in_time(call: Call) -> _Try:
     with _Deadline(call):
         return await _admit(call, None)
@@ -315,11 +340,12 @@ async def _recover(call: Call, exc: ProviderError) -> None:
     decision = endpoint.policy.decide(
         error, failures=failures, time_left_s=call.left_s(), rng=endpoint.rng
     )
-    state = await endpoint.state() if decision.retry else None
+    call.cut_short = decision.cut_short
     # The budget is there to spare the provider. A try that never reached it costs nothing; nor does
     # the first one on a connection that had gone stale, as thousands may at once.
     free = error.kind in _NOT_SENT or (error.stale_socket and failures == 1)
-    if state is None or not (free or state.retries.spend()):
+    state = endpoint.live_state
+    if not decision.retry or not (free or state is None or state.retries.spend()):
         raise exc.with_attempts(tuple(call.attempts)) from exc
 
     endpoint.retries += 1

@@ -1,7 +1,7 @@
 """The names of every event, in the order in which a run meets them.
 
-Measurements and metadata that each carries stand beside it; `correlation_id` is always among the
-metadata.
+Measurements and metadata that each carries stand beside it; the metadata of what happens in a call
+or a program hold its `correlation_id`, too.
 """
 
 from __future__ import annotations
@@ -55,13 +55,14 @@ LM_EXCEPTION: Final[_Name] = ("dspex", "lm", "request", "exception")
 """The call failed for good. Measurements: duration_s, failed_attempts. Metadata: error."""
 
 CACHE_HIT: Final[_Name] = ("dspex", "cache", "hit")
-"""An answer came from the cache, or from an equal call under way. Metadata: endpoint, model."""
+"""The cache had the answer. Metadata: endpoint, model."""
 
 CACHE_MISS: Final[_Name] = ("dspex", "cache", "miss")
-"""The cache did not have it."""
+"""It did not; an equal call under way may still answer. Metadata: endpoint, model."""
 
 BREAKER_STATE: Final[_Name] = ("dspex", "breaker", "state")
-"""A breaker changed. Metadata: endpoint, model, old, new, error."""
+"""A breaker changed. Measurements: retry_after_s. Metadata: breaker ("provider/model"), old, new,
+error."""
 
 EVALUATE_START: Final[_Name] = ("dspex", "evaluate", "start")
 """An evaluation begins. Metadata: program, metric."""

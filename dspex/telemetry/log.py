@@ -1,12 +1,14 @@
 """Events as log lines, through structlog: what an operator must see, and nothing per call.
 
 The logger is built here and owned by the child; structlog's global configuration is left to the
-application that embeds us. Prompts and answers are never logged.
+application that embeds us. No event carries a prompt or an answer; the text of an error may quote
+the beginning of what could not be read.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import sys
 from contextlib import suppress
@@ -44,6 +46,9 @@ _LEVELS: Final[Mapping[EventName, int]] = {
     HANDLER_FAILURE: logging.ERROR,
 }
 
+_TAKEN: Final = frozenset({"event", "level"})
+"""Names that the logger's own call has; a field of that name is written with "about_" before it."""
+
 
 def build_logger(
     style: Literal["console", "json"] = "console",
@@ -74,7 +79,11 @@ def _number(level: str) -> int:
 
 
 def _dumps(value: object, default: Callable[[object], object], **_: object) -> str:
-    return orjson.dumps(value, default=lambda other: str(default(other))).decode()
+    try:
+        return orjson.dumps(value, default=lambda other: str(default(other))).decode()
+    except orjson.JSONEncodeError:
+        # Half a surrogate pair in an error's text must not cost the log: it is written as an escape.
+        return json.dumps(value, default=str)
 
 
 async def log_exporter(
@@ -93,7 +102,8 @@ async def log_exporter(
         metadata: Mapping[str, object],
         _config: object,
     ) -> None:
-        shown = {key: _show(value) for key, value in (*measurements.items(), *metadata.items())}
+        fields = (*measurements.items(), *metadata.items())
+        shown = {f"about_{key}" if key in _TAKEN else key: _show(value) for key, value in fields}
         logger.log(_LEVELS[event], ".".join(event), **shown)
 
     listener = object()
@@ -109,5 +119,8 @@ async def log_exporter(
 def _show(value: object) -> object:
     if isinstance(value, float):
         return round(value, 4)
+
+    if isinstance(value, BaseException):
+        return f"{type(value).__name__}: {value}"
 
     return value if isinstance(value, (str, int, bool, type(None))) else str(value)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import KW_ONLY, dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+import aiohttp
 import orjson
 from multidict import CIMultiDict
 
@@ -72,7 +74,8 @@ class FakeTransport:
     """A `Transport` that asks a function; counts what it saw.
 
     Pass `transport.session` as a Runtime's `session`:
-    `Runtime(..., session=transport.session)`.
+    `Runtime(..., session=transport.session)`. When that child ends, the calls that wait for an
+    answer break, as they do on sockets.
     """
 
     def __init__(self, answer: Answer, *, max_connections: int = 1_000_000) -> None:
@@ -84,10 +87,12 @@ class FakeTransport:
         self.sessions = 0
         self.closed = False
         self.gate = ConnectionGate(max_connections, name="fake")
+        self._pauses: set[asyncio.Future[None]] = set()
 
     def post(self, path: str, body: bytes) -> _FakePost:
         """Return the scripted answer to one request."""
-        return _FakePost(self, orjson.loads(body))
+        # Not orjson, which refuses the escapes of lone surrogates.
+        return _FakePost(self, json.loads(body))
 
     async def session(
         self,
@@ -99,8 +104,27 @@ class FakeTransport:
         """Be the child that owns the connections."""
         self.sessions += 1
         self.headers = dict(headers)
-        ready(self)
-        await asyncio.Event().wait()
+        self.closed = False
+        try:
+            ready(self)
+            await asyncio.Event().wait()
+        finally:
+            self.closed = True
+            for pause in self._pauses:
+                if not pause.done():
+                    pause.set_exception(aiohttp.ClientConnectionError("Connection closed"))
+
+    async def pause(self, delay_s: float) -> None:
+        """Wait for the provider: until the time has come, or the session ends under it."""
+        loop = asyncio.get_running_loop()
+        over: asyncio.Future[None] = loop.create_future()
+        timer = loop.call_later(delay_s, _end, over)
+        self._pauses.add(over)
+        try:
+            await over
+        finally:
+            timer.cancel()
+            self._pauses.discard(over)
 
     def ask(self, body: dict[str, Any]) -> FakeReply:
         """Record one request and return its reply, or raise what was scripted."""
@@ -110,6 +134,11 @@ class FakeTransport:
             raise answer
 
         return answer
+
+
+def _end(pause: asyncio.Future[None]) -> None:
+    if not pause.done():
+        pause.set_result(None)
 
 
 class _FakePost:
@@ -123,12 +152,12 @@ class _FakePost:
         transport.max_in_flight = max(transport.max_in_flight, transport.in_flight)
         try:
             reply = transport.ask(self._body)
-            await asyncio.sleep(reply.delay_s)
+            await transport.pause(reply.delay_s)
         except BaseException:
             transport.in_flight -= 1
             raise
 
-        return _Reply(reply)
+        return _Reply(reply, transport)
 
     async def __aexit__(
         self,
@@ -140,8 +169,9 @@ class _FakePost:
 
 
 class _Reply:
-    def __init__(self, reply: FakeReply) -> None:
+    def __init__(self, reply: FakeReply, transport: FakeTransport) -> None:
         self._reply = reply
+        self._transport = transport
 
     @property
     def status(self) -> int:
@@ -165,4 +195,4 @@ class _Reply:
             if isinstance(part, bytes):
                 yield part
             else:
-                await asyncio.sleep(part)
+                await self._transport.pause(part)

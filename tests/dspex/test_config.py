@@ -158,8 +158,62 @@ class TestMistakes:
         assert "sk-secret" not in str(caught.value)
         assert "api_key" in str(caught.value)
 
+    @pytest.mark.parametrize(
+        ("url", "message"),
+        [
+            ("localhost:8000/v1", "no URL with a host"),
+            ("http://", "no URL with a host"),
+            ("ftp://host/v1", "no URL with a host"),
+            ("http://host/v1?version=2", "must end with its path"),
+            ("http://user:hunter2@host/v1", "must not hold a user"),
+            ("http://[::1/v1", "Invalid IPv6"),
+        ],
+    )
+    def test_a_url_that_no_call_could_use_is_refused_at_once(self, url: str, message: str) -> None:
+        """Later it would look like ten thousand wrong requests."""
+        with pytest.raises(ConfigError, match=message) as caught:
+            Settings.from_code(providers={"p": {"base_url": url}})
+
+        assert "hunter2" not in str(caught.value)
+
+    def test_a_limit_without_end_is_refused(self) -> None:
+        """Infinity is no rate and no deadline: leave it out, or say a number."""
+        with pytest.raises(ConfigError, match="requests_per_minute = inf: .*finite"):
+            Settings.from_code(providers={"p": {"requests_per_minute": float("inf")}})
+
+    def test_a_mistake_in_a_customary_variable_is_placed_there(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Nobody looks for it in the code."""
+        monkeypatch.setenv("DSPEX_DEFAULT", "acme/m")
+        monkeypatch.setenv("ACME_BASE_URL", "acme.example")
+
+        with pytest.raises(ConfigError, match=r"own variable: providers\.acme\.base_url"):
+            Settings.load()
+
 
 class TestSecrets:
+    @pytest.mark.parametrize(
+        "providers",
+        [
+            [{"name": "p", "api_key": "sk-secret"}],
+            {"p": [{"api_key": "sk-secret"}]},
+            {"p": {"token": "sk-secret"}},
+            {"p": {"apikey": "sk-secret"}},
+            {"p": {"api_key": "sk-secret\x00"}},
+        ],
+    )
+    def test_a_mistake_around_a_key_does_not_show_it(self, providers: object) -> None:
+        """A table in the wrong place, or a wrong name, must not put the key into a log."""
+        with pytest.raises(ConfigError) as caught:
+            Settings.from_code(providers=providers)
+
+        assert "sk-secret" not in str(caught.value)
+
+    def test_a_key_from_a_file_may_end_with_a_line_break(self) -> None:
+        """In a header it would fail every call."""
+        assert "sk-1" == ProviderSettings(api_key=" sk-1\n").reveal_key()
+
     def test_a_key_is_not_in_any_repr(self) -> None:
         """Settings can be printed and logged."""
         settings = Settings.from_code(providers={"p": {"api_key": "sk-secret"}})

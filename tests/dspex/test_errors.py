@@ -109,6 +109,20 @@ class TestOthers:
 
         assert str(error) == "dspex.toml: a.b = -1: must be positive"
 
+    @pytest.mark.parametrize(
+        "error",
+        [
+            ConfigError("is wrong", source="f.toml", key="a.b", value=5),
+            ParseError("no", signature="q -> a", text="t", parsed={"b": 1}, missing=("a",)),
+        ],
+        ids=lambda error: type(error).__name__,
+    )
+    def test_crosses_to_another_process_whole(self, error: Exception) -> None:
+        """A worker that fails tells why, and does not break the pool on the way back."""
+        again = pickle.loads(pickle.dumps(error))
+
+        assert (type(error), str(error), vars(error)) == (type(again), str(again), vars(again))
+
     def test_a_secret_value_is_left_out(self) -> None:
         """None stands for a value that may not be shown."""
         assert "None" not in str(ConfigError("is wrong", source="environment", key="api_key"))

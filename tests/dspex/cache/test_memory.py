@@ -8,7 +8,7 @@ from decimal import Decimal
 
 import pytest
 
-from dspex.cache import ResponseCache
+from dspex.cache import ResponseCache, cache_child
 from dspex.config import CacheSettings
 from dspex.errors import DeadlineExceeded, ErrorData, ErrorKind, ServerError
 from dspex.messages import Choice, FinishReason, Response
@@ -74,6 +74,14 @@ class TestGetAndPut:
         assert cache.get("9") is not None
         assert cache.statistics().size_bytes <= 5_000
 
+    def test_the_bound_is_in_bytes_and_not_in_characters(self) -> None:
+        """A character outside of ASCII takes up to four bytes of memory."""
+        cache = ResponseCache(CacheSettings(max_bytes=100_000))
+        for index in range(10):
+            cache.put(str(index), response("\N{GRINNING FACE}" * 10_000))
+
+        assert cache.statistics().entries == 2
+
     def test_an_answer_larger_than_the_cache_is_not_kept(self) -> None:
         """It is no error either: the call has its answer."""
         cache = ResponseCache(CacheSettings(max_bytes=2_000))
@@ -103,6 +111,24 @@ class TestGetAndPut:
         cache.put("k", response(finish=finish))
 
         assert cache.get("k") is None
+
+
+class TestChild:
+    @pytest.mark.virtual_time
+    async def test_answers_age_by_the_clock_of_the_loop(self) -> None:
+        """What waits on one clock and ages by another drifts."""
+        up: asyncio.Future[ResponseCache] = asyncio.get_running_loop().create_future()
+        child = asyncio.create_task(cache_child(CacheSettings(ttl_s=60.0), ready=up.set_result))
+        cache = await up
+        cache.put("k", response())
+
+        await asyncio.sleep(59.0)
+        assert cache.get("k") is not None
+        await asyncio.sleep(2.0)
+        assert cache.get("k") is None
+
+        child.cancel()
+        await asyncio.wait([child])
 
 
 class TestShare:

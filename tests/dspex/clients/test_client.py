@@ -24,13 +24,23 @@ from dspex.errors import (
     DeadlineExceeded,
     InvalidRequest,
     ProtocolError,
+    ProviderError,
     ProviderTimeout,
     QuotaExhausted,
     RateLimited,
     ServerError,
     TransportError,
 )
-from dspex.messages import Message, Request, Response, Sampling, StreamEnd, StreamStart, TextDelta
+from dspex.messages import (
+    ImagePart,
+    Message,
+    Request,
+    Response,
+    Sampling,
+    StreamEnd,
+    StreamStart,
+    TextDelta,
+)
 from dspex.runtime import Runtime
 from dspex.telemetry import LM_EXCEPTION, LM_RETRY, LM_START, LM_STOP
 from dspex.testing import FakeReply, FakeTransport, chat_reply
@@ -277,6 +287,29 @@ class TestDeadlines:
 
             assert asyncio.get_running_loop().time() - now == pytest.approx(3.0, abs=0.1)
 
+    async def test_a_call_without_time_is_not_sent(self) -> None:
+        """What is too late before it begins costs nothing."""
+        transport = FakeTransport(answers(chat_reply("yes")))
+        async with runtime_on(transport) as runtime:
+            await runtime.client().complete(ask("warm"))
+            now = asyncio.get_running_loop().time()
+            with effects.scope(deadline=now), pytest.raises(DeadlineExceeded):
+                await runtime.client().complete(ask("late"))
+
+        assert 1 == len(transport.requests)
+
+    async def test_a_scope_without_time_left_sends_nothing(self) -> None:
+        """The answer would be paid for and thrown away."""
+        transport = FakeTransport(answers(chat_reply("yes", delay_s=1.0)))
+        async with runtime_on(transport) as runtime:
+            client = runtime.client()
+            await client.complete(ask("warm"))
+            now = asyncio.get_running_loop().time()
+            with effects.scope(deadline=now - 1.0), pytest.raises(DeadlineExceeded):
+                await client.complete(ask("late"))
+
+        assert 1 == len(transport.requests)
+
     async def test_cancelling_callers_leaves_nothing_behind(self) -> None:
         """Ten thousand cancelled calls: pool, limiter and breaker are at rest."""
         transport = FakeTransport(answers(chat_reply("late", delay_s=1e6)))
@@ -506,6 +539,40 @@ class TestCache:
 
             assert "yes" == (await patient).text
 
+    async def test_a_retry_left_out_for_lack_of_time_is_the_leaders_own_error(self) -> None:
+        """The leader cannot wait for the retry; whoever follows can, and gets the answer."""
+        transport = FakeTransport(
+            answers(
+                FakeReply(503, b"", headers={"retry-after": "5"}, delay_s=0.1), chat_reply("yes")
+            )
+        )
+        async with runtime_on(transport, cache=True) as runtime:
+            client = runtime.client()
+            hasty = asyncio.create_task(client.complete(ask(), timeout_s=1.0))
+            await asyncio.sleep(0)
+            patient = asyncio.create_task(client.complete(ask()))
+            with pytest.raises(ServerError):
+                await hasty
+
+            assert "yes" == (await patient).text
+
+    async def test_a_follower_does_not_count_the_leaders_tries(self) -> None:
+        """A hundred callers of one failed flight have failed together, and tried twice."""
+        transport = FakeTransport(answers(FakeReply(503, b"", delay_s=0.1)))
+        meter = UsageMeter()
+        async with runtime_on(transport, cache=True, max_retries=1) as runtime:
+            client = runtime.client()
+
+            async def one(_: int) -> None:
+                with pytest.raises(ServerError):
+                    await client.complete(ask())
+
+            with effects.scope(meter=meter):
+                await effects.map(one, range(100))
+
+        assert 2 == len(transport.requests)
+        assert (100, 2) == (meter.total.calls, meter.total.failed_attempts)
+
 
 class TestBudget:
     async def test_an_empty_purse_stops_before_the_provider(self) -> None:
@@ -554,6 +621,41 @@ class TestBudget:
 
         statistics = purse.statistics()
         assert (2, 0) == (statistics.used_calls, statistics.reserved_calls)
+
+    @pytest.mark.parametrize(
+        ("reply", "tokens"),
+        [
+            (chat_reply("late", delay_s=1e6), 1_000),
+            (aiohttp.ClientPayloadError("cut"), 1_000),
+            (OSError(111, "refused"), 0),
+            (error_reply(500), 0),
+            (error_reply(400), 0),
+        ],
+        ids=["timeout", "cut", "no connection", "server", "refused"],
+    )
+    async def test_what_may_have_been_paid_is_counted_as_paid(
+        self, reply: FakeReply | Exception, tokens: int
+    ) -> None:
+        """A try that broke off is settled at its estimate; one that was refused cost nothing."""
+        transport = FakeTransport(answers(reply))
+        purse = LocalBudget(Budget(tokens=1_000_000))
+        async with runtime_on(transport, max_retries=0, attempt_timeout_s=5.0) as runtime:
+            with effects.scope(budget=purse), pytest.raises(ProviderError):
+                await runtime.client().complete(ask(sampling=Sampling(max_tokens=1_000)))
+
+        assert tokens <= purse.statistics().used_tokens <= tokens + 10
+        assert 0 == purse.statistics().reserved_tokens
+
+    async def test_what_could_not_be_said_costs_nothing(self) -> None:
+        """A request the wire cannot carry fails with its place and is not charged."""
+        transport = FakeTransport(answers(chat_reply("yes")))
+        purse = LocalBudget(Budget(calls=10))
+        picture = Request((Message("user", (ImagePart("http://elsewhere/x.png"),)),))
+        async with runtime_on(transport, compat="sandbox") as runtime:
+            with effects.scope(budget=purse), pytest.raises(InvalidRequest, match="fake/model"):
+                await runtime.client().complete(picture)
+
+        assert (0, 0) == (len(transport.requests), purse.statistics().used_calls)
 
 
 class TestGate:
@@ -754,3 +856,32 @@ class TestStream:
         assert [LM_START, LM_STOP] == seen
         assert (1, 1, 0) == (statistics.calls, statistics.succeeded, statistics.in_flight)
         assert 1 == meter.total.calls
+
+    async def test_who_stops_at_the_end_has_had_the_answer(self) -> None:
+        """Breaking at the last event loses nothing of the account."""
+        parts = (chunk("yes", finish_reason="stop"), b"data: [DONE]\n\n")
+        transport = FakeTransport(answers(FakeReply(parts=parts)))
+        meter, purse = UsageMeter(), LocalBudget(Budget(calls=5))
+        async with runtime_on(transport) as runtime:
+            client = runtime.client()
+            with effects.scope(meter=meter, budget=purse):
+                async with aclosing(client.stream(ask())) as events:
+                    async for event in events:
+                        if isinstance(event, StreamEnd):
+                            break
+
+            statistics = client.endpoint.statistics()
+
+        assert (1, 1, 0) == (meter.total.calls, statistics.succeeded, statistics.failed)
+        assert 1 == purse.statistics().used_calls
+
+    async def test_what_comes_after_the_end_does_not_matter(self) -> None:
+        """A proxy that keeps the connection open, or cuts it, cannot spoil a whole answer."""
+        done = (chunk("yes", finish_reason="stop"), b"data: [DONE]\n\n")
+        for rest in (1e6, aiohttp.ClientPayloadError("cut")):
+            transport = FakeTransport(answers(FakeReply(parts=(*done, rest))))
+            async with runtime_on(transport) as runtime:
+                events = [event async for event in runtime.client().stream(ask())]
+
+            assert isinstance(events[-1], StreamEnd)
+            assert 0 == transport.in_flight

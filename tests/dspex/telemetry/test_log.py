@@ -82,6 +82,33 @@ class TestLogExporter:
 
         assert "down" in json.loads(stream.getvalue())["error"]
 
+    async def test_the_failure_of_another_listener_is_written(self) -> None:
+        """Its event has a field of the name that the logger's own call uses."""
+        bus, stream = Bus(), io.StringIO()
+        task = await run_exporter(bus, build_logger("json", "warning", stream), "warning")
+
+        def broken(*_: object) -> None:
+            raise RuntimeError("their bug")
+
+        bus.attach("theirs", LM_RETRY, broken)
+        bus.execute(LM_RETRY, {}, {})
+
+        line = json.loads(stream.getvalue())
+        assert ("theirs", "RuntimeError: their bug") == (line["handler_id"], line["reason"])
+        assert BREAKER_STATE in bus.listeners
+        await stop(task)
+
+    async def test_half_a_character_does_not_cost_the_log(self) -> None:
+        """Models write lone surrogates, and errors quote them."""
+        bus, stream = Bus(), io.StringIO()
+        task = await run_exporter(bus, build_logger("json", "warning", stream), "warning")
+
+        bus.execute(BREAKER_STATE, {}, {"error": "bad \ud800"})
+
+        assert "bad \ud800" == json.loads(stream.getvalue())["error"]
+        assert BREAKER_STATE in bus.listeners
+        await stop(task)
+
     async def test_the_console_style_is_readable_text(self) -> None:
         """Without a collector a person reads it."""
         bus, stream = Bus(), io.StringIO()
