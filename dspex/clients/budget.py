@@ -1,8 +1,10 @@
 """Budgets: what a run may use, drawn from before anything is sent.
 
 A call sets its estimate aside first and settles with what it really used, so that ten thousand
-calls at once cannot overshoot together. The purse is asked through `BudgetSource`; this one lives
-in this process.
+calls at once cannot overshoot together: not in calls, and not in tokens where `max_tokens` bounds
+their answers. Without that bound nothing is set aside for the answer, and calls that start together
+may overshoot by all of theirs. The purse is asked through `BudgetSource`; this one lives in this
+process.
 """
 
 from __future__ import annotations

@@ -110,7 +110,6 @@ class Client:
             request = _addressed(request, self.model)
 
         with Call(self._endpoint, request, current(), timeout_s, limits_block=False) as call:
-            call.require_time()
             async with aclosing(ask_streaming(call)) as events:
                 async for event in events:
                     yield event
@@ -119,7 +118,6 @@ class Client:
         self, request: Request, scope: CallScope, timeout_s: float | None, cache: CacheMode
     ) -> Response:
         with Call(self._endpoint, request, scope, timeout_s) as call:
-            call.require_time()
             store = None if cache == "off" else self._cache()
             if store is None:
                 call.response = await ask(call)

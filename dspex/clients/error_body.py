@@ -24,6 +24,11 @@ __all__ = ("ErrorBody", "read_error_body")
 _MAX_CHARS: Final = 500
 _MAX_BYTES: Final = 1 << 20
 _TITLE: Final = re.compile(r"<(title|h1)[^>]*>(.*?)</\1>", re.IGNORECASE | re.DOTALL)
+_SECRET: Final = re.compile(
+    r"(?i:\bbearer\s+)[^\s\"'<>]{8,}|\b(?:sk|gsk|xai|hf|nvapi)[-_][\w-]{16,}|\bAIza[\w-]{20,}"
+)
+"""Keys as the big providers write them: some servers repeat the one that they refuse."""
+
 _SPACE: Final = re.compile(r"\s+")
 
 
@@ -113,5 +118,5 @@ def _from_text(text: str) -> str:
 
 
 def _shorten(text: str) -> str:
-    text = _SPACE.sub(" ", text).strip()
+    text = _SECRET.sub("[key]", _SPACE.sub(" ", text).strip())
     return text if len(text) <= _MAX_CHARS else f"{text[:_MAX_CHARS]}..."

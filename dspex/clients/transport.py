@@ -17,7 +17,7 @@ import aiohttp
 from yarl import URL
 
 from dspex.clients.pool import ConnectionGate
-from dspex.errors import ConfigError
+from dspex.errors import ConfigError, ErrorData, ErrorKind, ProtocolError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
@@ -39,6 +39,9 @@ _HEADROOM_FILES: Final = 500
 
 _LARGE_BODY_BYTES: Final = 1 << 20
 
+_LARGEST_ANSWER_BYTES: Final = 64 << 20
+"""A server that never stops must not fill the memory before the try's deadline."""
+
 _KEEP_ALIVE_S: Final = 55.0
 """Under the idle timeout of common load balancers (60 s), so that we close first."""
 
@@ -57,7 +60,11 @@ class Reply(Protocol):
         ...
 
     async def read(self) -> bytes:
-        """Return the whole body."""
+        """Return the whole body.
+
+        Raises:
+            ProtocolError: it is larger than any answer.
+        """
         ...
 
     def chunks(self) -> AsyncIterator[bytes]:
@@ -189,10 +196,28 @@ class _AiohttpReply:
         return self._response.headers
 
     async def read(self) -> bytes:
-        return await self._response.read()
+        content, blocks, size = self._response.content, list[bytes](), 0
+        while block := await content.readany():
+            blocks.append(block)
+            size += len(block)
+            if size > _LARGEST_ANSWER_BYTES:
+                raise _endless()
+
+        return blocks[0] if len(blocks) == 1 else b"".join(blocks)
 
     def chunks(self) -> AsyncIterator[bytes]:
         return self._response.content.iter_any()
+
+
+def _endless() -> ProtocolError:
+    return ProtocolError(
+        ErrorData(
+            ErrorKind.PROTOCOL,
+            f"the answer is larger than {_LARGEST_ANSWER_BYTES >> 20} MiB: check base_url",
+            stage="body",
+            should_retry=False,
+        )
+    )
 
 
 def connection_limit(asked: int | None) -> int:

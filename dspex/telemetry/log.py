@@ -82,7 +82,7 @@ def _dumps(value: object, default: Callable[[object], object], **_: object) -> s
     try:
         return orjson.dumps(value, default=lambda other: str(default(other))).decode()
     except orjson.JSONEncodeError:
-        # Half a surrogate pair in an error's text must not cost the log: it is written as an escape.
+        # Half a surrogate pair in an error's text must not cost the log.
         return json.dumps(value, default=str)
 
 

@@ -178,7 +178,7 @@ class TestMistakes:
 
     def test_a_limit_without_end_is_refused(self) -> None:
         """Infinity is no rate and no deadline: leave it out, or say a number."""
-        with pytest.raises(ConfigError, match="requests_per_minute = inf: .*finite"):
+        with pytest.raises(ConfigError, match=r"requests_per_minute = inf: .*finite"):
             Settings.from_code(providers={"p": {"requests_per_minute": float("inf")}})
 
     def test_a_mistake_in_a_customary_variable_is_placed_there(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 import json
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pydantic
@@ -222,3 +223,33 @@ class TestRefused:
         for data in broken:
             with pytest.raises(LoadError):
                 decode_argument(data)
+
+
+@dataclass(frozen=True)
+class Fussy:
+    size: int
+
+    def __post_init__(self) -> None:
+        if self.size < 0:
+            raise RuntimeError("no room")
+
+
+def test_a_constructor_may_raise_anything() -> None:
+    """Whatever a constructor raises is a LoadError that names the path and the error."""
+    with pytest.raises(LoadError, match=r"Fussy.*RuntimeError: no room"):
+        build(Recipe(f"{__name__}:Fussy", {"size": -1}))
+
+
+@pytest.mark.parametrize("path", [".relative:Name", "..:Name", "a..b:Name", ":Name", "a:", "a\0:b"])
+def test_paths_that_no_import_takes(path: str) -> None:
+    """A module that cannot be named is refused before anything is imported."""
+    with pytest.raises(LoadError, match="not an import path"):
+        resolve(path)
+
+
+def test_a_module_that_fails_when_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a module raises while it runs is a LoadError that shows it."""
+    (tmp_path / "recipe_broken_module.py").write_text("1 / 0\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(LoadError, match="its module raised ZeroDivisionError"):
+        resolve("recipe_broken_module:Name")

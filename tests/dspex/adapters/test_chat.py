@@ -316,3 +316,19 @@ def test_names_that_differ_in_case_alone_are_read_exactly() -> None:
     fields = ChatAdapter().parse(signature, "[[ ## A ## ]]\n1\n[[ ## a ## ]]\n2")
 
     assert fields == {"a": "2", "A": "1"}
+
+
+def test_scalars_of_a_json_object_are_text_where_text_is_wanted() -> None:
+    """A model that answers in JSON may leave out the quotes around a text."""
+    signature = Signature("question -> reasoning, answer: int, sure")
+
+    found = ChatAdapter().parse(signature, '{"reasoning": 5, "answer": "1,000", "sure": true}')
+
+    assert found == {"reasoning": "5", "answer": 1000, "sure": "true"}
+
+
+@pytest.mark.parametrize("value", ["[1]", '{"a": 1}', "null"])
+def test_structures_of_a_json_object_are_no_text(value: str) -> None:
+    """What is no scalar is not squeezed into a text."""
+    with pytest.raises(ParseError, match="`answer` does not fit"):
+        ChatAdapter().parse(Signature("question -> answer"), f'{{"answer": {value}}}')

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -117,9 +118,9 @@ class TestChild:
     @pytest.mark.virtual_time
     async def test_answers_age_by_the_clock_of_the_loop(self) -> None:
         """What waits on one clock and ages by another drifts."""
-        up: asyncio.Future[ResponseCache] = asyncio.get_running_loop().create_future()
+        up: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         child = asyncio.create_task(cache_child(CacheSettings(ttl_s=60.0), ready=up.set_result))
-        cache = await up
+        cache: ResponseCache = await up
         cache.put("k", response())
 
         await asyncio.sleep(59.0)

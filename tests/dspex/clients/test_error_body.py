@@ -86,3 +86,18 @@ class TestReadErrorBody:
         """Code and type both speak; a missing one does not."""
         assert ErrorBody("", "a", "b").words == {"a", "b"}
         assert ErrorBody("").words == frozenset()
+
+    @pytest.mark.parametrize(
+        "key",
+        [
+            "Bearer abcdefgh12345",
+            "sk-proj-abcdefghijklmnop1234",
+            "gsk_abcdefghijklmnop1234",
+            "AIzaSyA1234567890abcdefghijklmnop",
+        ],
+    )
+    def test_a_key_that_the_server_repeats_is_left_out(self, key: str) -> None:
+        """Errors are logged; keys must not be."""
+        found = read_error_body(f'{{"error": {{"message": "Incorrect key: {key}."}}}}'.encode())
+
+        assert found.message == "Incorrect key: [key]." or found.message == "Incorrect key: [key]"

@@ -433,3 +433,21 @@ class TestImport:
             [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True
         )
         assert (done.returncode, done.stdout) == (0, "")
+
+
+class TestWrongArguments:
+    @pytest.mark.parametrize("program", [Predict, "question -> answer", None, [right]])
+    async def test_what_is_no_program(self, program: Any) -> None:
+        """It is refused before any example is run: a score of 0 would blame the model."""
+        with pytest.raises(EvaluationError, match="the program is"):
+            await evaluate(program, dataset(), METRIC)
+
+    async def test_what_is_no_sink(self) -> None:
+        """A path is not a sink; the message says what is."""
+        with pytest.raises(EvaluationError, match=r"the sink is 'x\.jsonl'.*JsonlSink"):
+            await evaluate(right, dataset(), METRIC, sink="x.jsonl")  # type: ignore[arg-type]  # the mistake
+
+    async def test_examples_without_inputs(self) -> None:
+        """A dataset that nobody said the inputs of raises instead of scoring 0."""
+        with pytest.raises(DatasetError, match="with_inputs"):
+            await evaluate(right, [Example(question="1", answer="yes")], METRIC)

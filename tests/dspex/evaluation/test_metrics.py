@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+import datetime
+import enum
 import math
 from collections.abc import Awaitable
 from typing import Any
@@ -263,3 +266,40 @@ class TestPreparedMetric:
         """Functions that take anything are called with two arguments."""
         value: Awaitable[Score] = PreparedMetric(metric)(1, 2, None)
         assert (await value).value in (1, 2)
+
+
+class Team(enum.Enum):
+    BILLING = "billing"
+
+
+@dataclasses.dataclass(frozen=True)
+class Invoice:
+    due: datetime.date
+    lines: tuple[int, ...]
+
+
+DUE = datetime.date(2026, 1, 31)
+
+
+@pytest.mark.parametrize(
+    ("answer", "label", "same"),
+    [
+        (Team.BILLING, Team.BILLING, True),
+        (Team.BILLING, "Billing", True),
+        (Team.BILLING, ["network", "billing"], True),
+        (Team.BILLING, "BILLING team", False),
+        (DUE, "2026-01-31", True),
+        (DUE, "2026-02-01", False),
+        (Invoice(DUE, (1, 2)), {"due": "2026-01-31", "lines": [1, 2]}, True),
+        (Invoice(DUE, (1, 2)), {"due": "2026-01-31", "lines": [2, 1]}, False),
+        ((1, 2), [1, 2], True),
+        (5, "5", False),
+        (True, "true", False),
+        (None, "None", False),
+        (object(), "x", False),
+    ],
+)
+def test_values_against_labels_from_a_file(answer: Any, label: Any, same: bool) -> None:
+    """A label that JSON could hold equals the value it stands for, and nothing else."""
+    judged = exact_match("a")(Example(a=label), Prediction(a=answer))
+    assert judged is same

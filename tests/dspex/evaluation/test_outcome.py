@@ -115,3 +115,17 @@ class TestFailure:
     def test_without_message(self) -> None:
         """A class without a message stands alone."""
         assert str(Failure("CancelledError", "")) == "CancelledError"
+
+
+class Unprintable:
+    def __repr__(self) -> str:
+        raise RuntimeError("no text")
+
+
+def test_a_value_that_cannot_be_shown_costs_only_itself() -> None:
+    """The outcome is kept whatever the program answered."""
+    line = outcome(prediction={"answer": Unprintable()}, score=1.0).to_json()
+
+    kept = Outcome.from_json(line)
+    assert kept.score == 1.0
+    assert kept.prediction == {"answer": "<cannot be shown: RuntimeError>"}

@@ -136,3 +136,27 @@ class TestKey:
         """A value without a JSON form leaves the place as the name."""
         odd = Example(question="?", answer=object()).with_inputs("question")
         assert example_key(0, odd) != example_key(1, odd)
+
+
+class Unprintable:
+    def __repr__(self) -> str:
+        raise RuntimeError("no text")
+
+
+def test_whatever_an_example_holds_it_has_a_key() -> None:
+    """Values that hold themselves, or cannot be shown, leave the key to the place."""
+    endless: list[Any] = []
+    endless.append(endless)
+    for value in (endless, Unprintable(), object()):
+        strange = Example(question="x", value=value).with_inputs("question")
+        assert example_key(3, strange) == example_key(3, strange)
+        assert example_key(3, strange) != example_key(4, strange)
+
+
+async def test_an_example_without_inputs_ends_the_dataset() -> None:
+    """It cannot be run: the error names its place and says what to write."""
+    source = Source([example(0), Example(question="1")])
+
+    assert [job.index for job in await pull(source)] == [0]
+    assert "item 1 of the dataset" in str(source.error)
+    assert ".with_inputs(" in str(source.error)

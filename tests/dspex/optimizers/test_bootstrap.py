@@ -555,3 +555,75 @@ class TestProvenance:
             ("BootstrapFewShot", "bootstrap", "0", "Predict"),
             ("BootstrapFewShot", "bootstrap", "0#1", "Predict"),
         }
+
+
+class FanOut(Program):
+    def __init__(self) -> None:
+        self.votes = Predict("question, voter: int -> vote")
+        self.answer = Predict("question -> answer")
+
+    async def forward(self, question: str) -> Prediction:
+        async def ask(voter: int) -> Prediction:
+            return await self.votes(question=question, voter=voter)
+
+        await effects.map(ask, range(5))
+        return await self.answer(question=question)
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_demos_do_not_depend_on_timing_inside_a_program(seed: int) -> None:
+    """A program whose own calls overlap gives the demos of one whose calls come in turn."""
+    latencies = random_module.Random(seed)
+
+    async def answer(request: Request) -> Mapping[str, str]:
+        await asyncio.sleep(latencies.random())
+        return {"vote": request.messages[-1].text[:60], "answer": "yes"}
+
+    async def in_turn(request: Request) -> Mapping[str, str]:
+        return {"vote": request.messages[-1].text[:60], "answer": "yes"}
+
+    optimizer = BootstrapFewShot(max_bootstrapped_demos=6, max_labeled_demos=6)
+    found = [
+        await optimizer.compile(FanOut().with_client(ScriptedModel(model)), trainset=trainset())
+        for model in (answer, in_turn)
+    ]
+    assert found[0].digest() == found[1].digest()
+
+
+class TestWrongSettings:
+    @pytest.mark.parametrize(
+        ("name", "value"),
+        [("metric", "exact"), ("quality_threshold", "0.5"), ("timeout_s", "1")],
+    )
+    def test_refused_when_made(self, name: str, value: Any) -> None:
+        """Not after the calls are paid for; the message names setting and value."""
+        with pytest.raises(OptimizerError, match=f"{name} is {value!r}"):
+            BootstrapFewShot(**{"metric": METRIC, name: value})
+
+    async def test_a_teacher_is_a_program(self) -> None:
+        """A model's name is not a teacher; the message says how to make one of it."""
+        with pytest.raises(OptimizerError, match=r"the teacher is 'some/model'.*with_client"):
+            await BootstrapFewShot(METRIC).compile(
+                Predict("question -> answer"),
+                trainset=trainset(),
+                teacher="some/model",  # type: ignore[arg-type]  # the mistake
+            )
+
+
+async def test_an_outage_is_waited_for_as_long_as_it_asks() -> None:
+    """Attempts that meet an open breaker come again when it lets calls through."""
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+
+    async def answer(request: Request) -> Mapping[str, str]:
+        if loop.time() - began < 30:
+            raise to_exception(ErrorData(ErrorKind.CIRCUIT_OPEN, "open", retry_after_s=30.0))
+
+        return {"answer": "yes"}
+
+    better = await BootstrapFewShot(max_bootstrapped_demos=4).compile(
+        Predict("question -> answer", client=ScriptedModel(answer)), trainset=trainset()
+    )
+    assert better.provenance is not None
+    assert better.provenance.details["unavailable"] == 0
+    assert 30 <= loop.time() - began < 40

@@ -471,3 +471,55 @@ async def test_a_trace_knows_the_predictors(model: ScriptedModel) -> None:
     assert trace.entries[0].inputs == {"question": "a"}
     assert trace.entries[1].prediction == prediction
     assert trace.entries[0].prediction.usage.calls == 1
+
+
+class Wrapped(Program):
+    def __init__(self, inner: Program) -> None:
+        self.inner = inner
+
+    async def forward(self, **inputs: Any) -> Prediction:
+        return await self.inner(**inputs)
+
+
+class Several(Program):
+    parts: Any
+
+    def __init__(self, parts: Any) -> None:
+        self.parts = parts
+
+
+def test_a_part_may_be_replaced_by_one_that_holds_it() -> None:
+    """Wrapping a part keeps the old one inside, untouched; also for the whole program."""
+    pipeline = Pipeline()
+
+    wrapped = pipeline.replace({"draft": Wrapped(pipeline.draft)})
+    assert list(wrapped.named_predictors()) == ["draft.inner", "polish"]
+    assert wrapped.named_programs()["draft.inner"] is pipeline.draft
+
+    outer: Program = pipeline.replace({"self": Wrapped(pipeline)})
+    assert outer.named_programs()["inner"] is pipeline
+
+
+def test_shared_parts_given_as_arguments_can_be_built_again() -> None:
+    """One predictor in several places is one predictor again after its recipe was built."""
+    shared = Predict("a -> b")
+    program = Several([shared, {"same": shared}, Wrapped(shared), Predict("c -> d")])
+    program = program.with_demos({"parts[0]": [Example(a="1", b="2")]})
+
+    built = build(program.recipe())
+
+    assert built.digest() == program.digest()
+    assert list(built.named_predictors()) == ["parts[0]", "parts[3]"]
+    assert built.parts[0] is built.parts[1]["same"] is built.parts[2].inner
+    assert len(built.parts[0].demos) == 1
+
+
+async def test_a_forward_that_is_not_async_is_told_so() -> None:
+    """The first mistake of everybody who comes from a synchronous library says what to write."""
+
+    class Synchronous(Program):
+        def forward(self, question: str) -> Any:
+            return Prediction(answer=question)
+
+    with pytest.raises(TypeError, match=r"Synchronous\.forward .* write `async def forward`"):
+        await Synchronous()(question="x")

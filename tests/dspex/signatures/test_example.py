@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from typing import Any
 
 import pytest
 
@@ -95,3 +96,15 @@ def test_foreign_data_is_refused(data: dict[str, object]) -> None:
 def test_it_is_shown_as_it_is_written(example: Example) -> None:
     """The repr builds an equal example."""
     assert eval(repr(example)) == example
+
+
+def test_a_field_may_be_called_self() -> None:
+    """The methods that take values by name leave every name to the values."""
+    assert Example(self=1, base=2).with_values(self=3)["self"] == 3
+
+
+@pytest.mark.parametrize("base", ["a question", ["question"], 3, ("question", "x")])
+def test_what_has_no_names_is_no_example(base: Any) -> None:
+    """The message shows what was given and says what to write."""
+    with pytest.raises(TypeError, match=r"named values are wanted, got .* give a dict"):
+        Example(base)

@@ -108,7 +108,7 @@ def test_line_breaks_and_comments_are_allowed() -> None:
         ("a, /, b -> c", "`/` has no meaning", "^"),
         ("**a -> b", "`*` has no meaning", "  ^"),
         ("a: list[int -> b", "never closed", "       ^"),
-        ("a b -> c", "invalid syntax", "  ^"),
+        ("a b -> c", "separated by commas", "  ^"),
         ("a: 'int' -> b", "not a type", "   ^^^^^"),
         ("a: 1 + 2 -> b", "not a type", "   ^^^^^"),
         ("a: f(x) -> b", "not a type", "   ^^^^"),

@@ -263,18 +263,26 @@ class TestGarbage:
         [
             b"[" * 100_000,
             b'{"choices": ' + b"[" * 1_500 + b"]" * 1_500 + b"}",
-            b'{"choices": [{"message": {"tool_calls": [{"function": {"arguments": '
-            + b"[" * 1_000
-            + b"]" * 1_000
-            + b"}}]}}]}",
             b'{"usage": ' + b"9" * 10_000 + b'\x01, "choices": []}',
         ],
-        ids=["unclosed", "choices", "arguments", "digits"],
+        ids=["unclosed", "choices", "digits"],
     )
     def test_malice_is_a_protocol_error(self, body: bytes) -> None:
         """What is made to exhaust the stack is refused like any garbage."""
         with pytest.raises(ProtocolError):
             decode_body(body)
+
+    def test_arguments_nested_to_the_limit_are_read_or_refused(self) -> None:
+        """How deep an interpreter can write differs; beyond that it is garbage, not a crash."""
+        nested = b"[" * 1_000 + b"]" * 1_000
+        head = b'{"choices": [{"message": {"tool_calls": [{"function": {"arguments": '
+        try:
+            found = decode_body(head + nested + b"}}]}}]}")
+        except ProtocolError as exc:
+            assert "nested too deep" in str(exc)
+            return
+
+        assert found.choices[0].tool_calls[0].arguments == nested.decode()
 
     @given(JSON)
     def test_any_json_is_an_answer_or_an_error(self, value: Any) -> None:

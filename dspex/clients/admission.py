@@ -1,0 +1,227 @@
+"""Admission: what one try needs before it may be sent, and what becomes of it afterwards.
+
+Budget first, then the limiter, then a place among the connections, and the breaker last, because it
+may have opened during the waits. Whatever a try holds is settled or given back on every way out.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from dspex.clients.attempt import NOT_ENCODED
+from dspex.clients.budget import estimate_usage
+from dspex.clients.rules import rule_for
+from dspex.errors import ErrorData, ErrorKind, ProviderError, ProviderTimeout
+from dspex.usage import Usage
+from supervision.deadline import Timeout
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from dspex.clients.breaker import Permit
+    from dspex.clients.call import Call
+    from dspex.clients.endpoint_state import EndpointState
+    from dspex.clients.quota import QuotaLease
+    from dspex.clients.transport import Transport
+    from dspex.effects import BudgetLease
+    from dspex.messages import Response
+
+__all__ = ("NOT_SENT", "Try", "admit", "too_slow")
+
+NOT_SENT: Final = frozenset({ErrorKind.CIRCUIT_OPEN, ErrorKind.ENDPOINT, ErrorKind.POOL})
+"""Failures of our own, after which the provider has not seen a request."""
+
+_ONE_CALL: Final = Usage(calls=1)
+
+
+async def admit(call: Call, limit_s: float | None) -> Try:
+    """Return a try that may be sent, limited to `limit_s` seconds from then (None: unlimited).
+
+    Raises:
+        ProviderError: it may not; nothing is held.
+    """
+    endpoint = call.endpoint
+    call.stage = "endpoint"
+    state = endpoint.live_state or await endpoint.state()
+    transport = endpoint.live_transport or await endpoint.transport()
+    if not call.attempts:
+        state.retries.record_call()
+
+    this = Try(call, state, transport, limit_s)
+    if not this.take():
+        await this.wait()
+
+    call.stage = "attempt"
+    return this
+
+
+class Try(Timeout):
+    """The right to try once, as a block with the time limit of one try (None: no limit)."""
+
+    __slots__ = (
+        "_call",
+        "_estimate",
+        "_permit",
+        "_placed",
+        "_purse",
+        "_quota",
+        "_state",
+        "response",
+        "transport",
+    )
+
+    def __init__(
+        self, call: Call, state: EndpointState, transport: Transport, limit_s: float | None
+    ) -> None:
+        super().__init__(call.endpoint.deadlines, limit_s)
+        self.transport = transport
+        self._call = call
+        self._state = state
+        self._placed = False
+        self._estimate = _ONE_CALL
+        self._purse: BudgetLease | None = None
+        self._quota: QuotaLease | None = None
+        self._permit: Permit | None = None
+        self.response: Response | None = None
+
+    def take(self) -> bool:
+        """Take what the try needs, if nobody has to be waited for."""
+        self._reserve()
+        state, gate = self._state, self.transport.gate
+        self._quota = state.quota.try_acquire(
+            key=self._call.endpoint.name, tokens=self._estimate.total_tokens
+        )
+        if self._quota is None or not gate.try_acquire():
+            return False
+
+        self._placed = True
+        self._pass_breaker()
+        return True
+
+    async def wait(self) -> None:
+        """Wait in line for what `take` did not get."""
+        call = self._call
+        try:
+            if self._quota is None:
+                call.stage = "limiter"
+                self._quota = await self._state.quota.acquire(
+                    key=call.endpoint.name, tokens=self._estimate.total_tokens
+                )
+
+            call.stage = "pool"
+            await self.transport.gate.acquire()
+            self._placed = True
+            if self.transport.closed:
+                raise call.endpoint.unavailable("session", "its connections were closed meanwhile")
+
+        except BaseException:
+            self._give_back()
+            raise
+
+        self._pass_breaker()
+
+    def _reserve(self) -> None:
+        call = self._call
+        budget = call.scope.budget
+        if budget is None and not self._state.counts_tokens:
+            return
+
+        self._estimate = estimate_usage(call.request)
+        if budget is not None:
+            self._purse = budget.reserve(self._estimate)
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        late: ProviderTimeout | None = None
+        try:
+            super().__exit__(exc_type, exc, traceback)
+        except TimeoutError:
+            late = too_slow(self._call, self.seconds or 0.0)
+
+        self._close(late or exc)
+        if late is not None:
+            raise late from exc
+
+    def _close(self, exc: BaseException | None) -> None:
+        permit = self._permit
+        assert permit is not None
+        self._leave_pool()
+        if self.response is not None:
+            permit.success()
+            self._state.pressure.answers += 1
+            self._settle(self.response.usage)
+        elif isinstance(exc, ProviderError):
+            self._judge(permit, exc.data)
+        else:
+            permit.ignore()
+            self._settle(self._estimate)
+
+    def _pass_breaker(self) -> None:
+        try:
+            self._permit = self._state.breaker(self._call.request.model).admit()
+        except BaseException:
+            self._give_back()
+            raise
+
+    def _judge(self, permit: Permit, error: ErrorData) -> None:
+        permit.judge(error, rule_for(error, failures=len(self._call.attempts) + 1))
+        if error.kind is ErrorKind.RATE_LIMIT:
+            self._state.note_limited(error.retry_after_s)
+
+        if error.kind in NOT_SENT or error.stage == NOT_ENCODED:
+            self._give_back()
+        else:
+            self._settle(self._estimate if _may_have_cost(error) else _ONE_CALL)
+
+    def _settle(self, usage: Usage) -> None:
+        if self._quota is not None:
+            self._quota.settle(usage)
+
+        if self._purse is not None:
+            self._purse.settle(usage)
+
+    def _leave_pool(self) -> None:
+        if self._placed:
+            self._placed = False
+            self.transport.gate.release()
+
+    def _give_back(self) -> None:
+        self._leave_pool()
+        if self._quota is not None:
+            self._quota.refund()
+
+        if self._purse is not None:
+            self._purse.release()
+
+
+def _may_have_cost(error: ErrorData) -> bool:
+    """Tell whether the model may have worked on a try that failed: it broke off in the middle.
+
+    A refusal costs nothing, and where there was no connection nothing was asked.
+    """
+    match error.kind:
+        case ErrorKind.TIMEOUT:
+            return error.stage != "connect"
+        case ErrorKind.TRANSPORT:
+            return error.stage == "body"
+        case ErrorKind.PROTOCOL:
+            return True
+        case _:
+            return False
+
+
+def too_slow(call: Call, limit_s: float) -> ProviderTimeout:
+    """Return the error of a step that took longer than `limit_s`."""
+    return ProviderTimeout(
+        ErrorData(
+            ErrorKind.TIMEOUT,
+            f"took longer than {limit_s:g} s",
+            provider=call.endpoint.name,
+            model=call.request.model,
+            stage=call.stage,
+        )
+    )

@@ -1,0 +1,135 @@
+"""`map` bounds, orders and names its branches."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import TypeVar
+
+import pytest
+
+from dspex import effects
+
+T = TypeVar("T")
+
+
+class TestMap:
+    async def test_results_keep_the_order_of_the_items(self) -> None:
+        """The last to start may finish first; the list does not care."""
+
+        async def work(item: int) -> int:
+            for _ in range(10 - item):
+                await asyncio.sleep(0)
+
+            return item * item
+
+        assert [n * n for n in range(10)] == await effects.map(work, range(10))
+
+    async def test_at_most_so_many_at_once(self) -> None:
+        """The bound holds however many items there are."""
+        running = peak = 0
+
+        async def work(_: int) -> None:
+            nonlocal running, peak
+            running += 1
+            peak = max(peak, running)
+            await asyncio.sleep(0)
+            running -= 1
+
+        await effects.map(work, range(50), max_concurrency=7)
+
+        assert peak == 7
+
+    async def test_items_are_pulled_only_when_there_is_room(self) -> None:
+        """An endless source is not read ahead."""
+        pulled = 0
+
+        async def source() -> AsyncIterator[int]:
+            nonlocal pulled
+            for index in range(20):
+                pulled += 1
+                yield index
+
+        ahead: list[int] = []
+
+        async def work(index: int) -> None:
+            await asyncio.sleep(0)
+            ahead.append(pulled - index)
+
+        await effects.map(work, source(), max_concurrency=3)
+
+        assert len(ahead) == 20
+        assert max(ahead) <= 4
+
+    async def test_each_item_stands_in_a_scope_named_by_its_index(self) -> None:
+        """A replay finds the calls of item 2 whenever it ran."""
+
+        async def work(_: str) -> tuple[str, ...]:
+            await asyncio.sleep(0)
+            return effects.current().path
+
+        assert [("map", "0"), ("map", "1")] == await effects.map(work, "ab")
+
+    async def test_two_maps_in_one_place_do_not_share_paths(self) -> None:
+        """The second map of a scope is numbered."""
+
+        async def work(_: int) -> str:
+            return effects.current().path[-2]
+
+        with effects.scope("program"):
+            first = await effects.map(work, [0])
+            second = await effects.map(work, [0])
+
+        assert (["map"], ["map#1"]) == (first, second)
+
+    async def test_a_failure_cancels_the_rest_and_surfaces_as_a_group(self) -> None:
+        """Nothing keeps running behind the caller's back."""
+        cancelled: list[int] = []
+
+        async def work(item: int) -> None:
+            if item == 1:
+                raise ValueError("item 1")
+
+            try:
+                await asyncio.sleep(3600)
+            except asyncio.CancelledError:
+                cancelled.append(item)
+                raise
+
+        with pytest.raises(ExceptionGroup) as caught:
+            await effects.map(work, range(3))
+
+        assert caught.group_contains(ValueError, match="item 1")
+        assert [0, 2] == sorted(cancelled)
+
+    async def test_a_source_that_raises_is_not_swallowed(self) -> None:
+        """A dataset that breaks in the middle breaks the map."""
+
+        async def source() -> AsyncIterator[int]:
+            yield 1
+            raise OSError("disk")
+
+        async def work(item: int) -> int:
+            return item
+
+        with pytest.raises(ExceptionGroup) as caught:
+            await effects.map(work, source())
+
+        assert caught.group_contains(OSError, match="disk")
+
+    async def test_a_bound_below_one_is_refused(self) -> None:
+        """Zero at a time would never end."""
+
+        async def work(item: int) -> int:
+            return item
+
+        with pytest.raises(ValueError, match="max_concurrency must be at least 1, got 0"):
+            await effects.map(work, [1], max_concurrency=0)
+
+    async def test_nothing_in_nothing_out(self) -> None:
+        """An empty list is a list."""
+
+        async def work(item: int) -> int:
+            return item
+
+        assert [] == await effects.map(work, [])
