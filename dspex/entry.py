@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import gc
 import sys
-from typing import TYPE_CHECKING, Any, TypeVar
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from supervision import run as run_supervised
 
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
 __all__ = ("run", "tune_garbage_collection")
 
 T = TypeVar("T")
+
+_MANY_FILES: Final = 65_536
+"""Asked for where the hard limit is infinite: more connections than there are ports."""
 
 
 def run(main: Callable[[], Coroutine[Any, Any, T]]) -> T:
@@ -35,8 +39,10 @@ def _raise_open_file_limit() -> None:
     import resource  # not there on Windows
 
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != hard:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    wanted = _MANY_FILES if hard == resource.RLIM_INFINITY else hard
+    # Some systems name a hard limit that they do not grant; then the soft one has to do.
+    with suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted), hard))
 
 
 def tune_garbage_collection() -> None:

@@ -157,6 +157,13 @@ class Sampling:
     frequency_penalty: float | None = None
     reasoning_effort: str | None = None
 
+    def __post_init__(self) -> None:
+        # 1 and 1.0 are one wish, and must be one in a digest and after a round trip through JSON.
+        for name in ("temperature", "top_p", "presence_penalty", "frequency_penalty"):
+            value = getattr(self, name)
+            if type(value) is int:
+                object.__setattr__(self, name, float(value))
+
 
 _DEFAULT_SAMPLING = Sampling()
 
@@ -357,7 +364,10 @@ def _plain_conversation(request: Request) -> list[object] | None:
 
     parts: list[object] = [request.model, request.sample]
     for message in request.messages:
-        if type(message.content) is not str or message.tool_calls or message.tool_call_id:
+        if type(message.content) is not str or message.tool_calls:
+            return None
+
+        if message.tool_call_id is not None:
             return None
 
         parts += (message.role, message.content, message.name)

@@ -62,14 +62,17 @@ async def open_runtime() -> AsyncIterator[dspex.Runtime]:
             yield runtime
 
 
-async def answer(ticket: str) -> tuple[int, dict[str, Any]]:
+async def answer(ticket: bytes) -> tuple[int, dict[str, Any]]:
     """Answer one request: status and body. An outage is a 503 that says when to come back."""
     try:
-        prediction = await TRIAGE(ticket=ticket)
+        prediction = await TRIAGE(ticket=ticket.decode())
+    except UnicodeDecodeError as exc:
+        return 400, {"error": f"the ticket is no UTF-8 text: {exc}"}
     except dspex.InputError as exc:
         return 400, {"error": str(exc)}
     except dspex.ProviderError as exc:
-        return 503, {"error": str(exc), "retry_after_s": exc.data.retry_after_s}
+        status = 503 if exc.unavailable else 422
+        return status, {"error": str(exc), "retry_after_s": exc.data.retry_after_s}
     except dspex.ParseError as exc:
         return 502, {"error": exc.problem}
 
@@ -84,7 +87,7 @@ def aiohttp_app() -> web.Application:
             yield
 
     async def triage(request: web.Request) -> web.Response:
-        status, body = await answer(await request.text())
+        status, body = await answer(await request.read())
         return web.json_response(body, status=status)
 
     app = web.Application()
@@ -105,7 +108,7 @@ def starlette_app() -> Starlette:
             yield
 
     async def triage(request: Request) -> JSONResponse:
-        status, body = await answer((await request.body()).decode())
+        status, body = await answer(await request.body())
         return JSONResponse(body, status_code=status)
 
     return Starlette(routes=[Route("/triage", triage, methods=["POST"])], lifespan=lifespan)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from dspex.clients.attempt import NOT_ENCODED
 from dspex.clients.budget import estimate_usage
+from dspex.clients.call import NOT_SENT, Call
 from dspex.clients.rules import rule_for
 from dspex.errors import ErrorData, ErrorKind, ProviderError, ProviderTimeout
 from dspex.usage import Usage
@@ -19,17 +20,13 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from dspex.clients.breaker import Permit
-    from dspex.clients.call import Call
     from dspex.clients.endpoint_state import EndpointState
     from dspex.clients.quota import QuotaLease
     from dspex.clients.transport import Transport
     from dspex.effects import BudgetLease
     from dspex.messages import Response
 
-__all__ = ("NOT_SENT", "Try", "admit", "too_slow")
-
-NOT_SENT: Final = frozenset({ErrorKind.CIRCUIT_OPEN, ErrorKind.ENDPOINT, ErrorKind.POOL})
-"""Failures of our own, after which the provider has not seen a request."""
+__all__ = ("Try", "admit", "too_slow")
 
 _ONE_CALL: Final = Usage(calls=1)
 

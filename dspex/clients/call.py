@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Final, Self
 
-from dspex.clients.reports import report_answer, report_failure, report_start
+from dspex.clients.reports import (
+    report_abandoned,
+    report_answer,
+    report_failure,
+    report_start,
+)
 from dspex.errors import Attempt, DeadlineExceeded, ErrorData, ErrorKind, ProviderError
 from dspex.usage import Usage
 from supervision.deadline import Timeout
@@ -17,7 +22,14 @@ if TYPE_CHECKING:
     from dspex.effects import CallScope
     from dspex.messages import Request, Response
 
-__all__ = ("Call",)
+__all__ = ("NOT_SENT", "Call")
+
+NOT_SENT: Final = frozenset(
+    {ErrorKind.CIRCUIT_OPEN, ErrorKind.ENDPOINT, ErrorKind.POOL, ErrorKind.BUDGET}
+)
+"""Failures of our own, after which the provider has not seen a request."""
+
+_ON_THE_WIRE: Final = frozenset({"attempt", "first byte", "between chunks"})
 
 
 class Call(Timeout):
@@ -109,6 +121,8 @@ class Call(Timeout):
             self._succeed(self.response)
         elif isinstance(exc, ProviderError):
             self._fail(exc)
+        elif exc is not None:
+            report_abandoned(self)
 
     def require_time(self) -> None:
         """Raise `DeadlineExceeded` if the time is up before anything was asked."""
@@ -143,10 +157,16 @@ class Call(Timeout):
         if self.scope.meter is not None:
             self.scope.meter.add(response.usage)
 
+    def _was_sent(self) -> bool:
+        return self.stage in _ON_THE_WIRE or any(
+            tried.error.kind not in NOT_SENT for tried in self.attempts
+        )
+
     def _fail(self, error: ProviderError) -> None:
         self.endpoint.failed += 1
         report_failure(self, error)
         if self.scope.meter is not None:
-            # Our own tries: who follows another's flight has that one's tries in its error.
-            own = Usage(calls=1, failed_attempts=len(self.attempts))
+            # Our own tries: who follows another's flight has that one's tries in its error. A call
+            # that never left, because of a breaker, a budget or a limit, is none.
+            own = Usage(calls=int(self._was_sent()), failed_attempts=len(self.attempts))
             self.scope.meter.add(sum((tried.usage for tried in self.attempts), own))

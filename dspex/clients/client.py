@@ -15,10 +15,10 @@ from dspex.clients.call import Call
 from dspex.clients.reports import report_lookup
 from dspex.clients.tries import ask, ask_streaming
 from dspex.effects import LIVE, Effect, current
-from dspex.messages import Request, Response
+from dspex.messages import Request, Response, StreamEnd, StreamStart, TextDelta
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Coroutine
+    from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
 
     from dspex.cache.memory import ResponseCache
     from dspex.clients.endpoint import Endpoint
@@ -106,10 +106,18 @@ class Client:
         consumer's own time does not count, and `timeout_s` bounds the whole. Who stops early closes
         the generator (`contextlib.aclosing`), which frees the connection at once.
         """
+        scope = current()
+        if scope.gate is not LIVE:
+            # What a job does not record it cannot replay: the answer passes the gate whole.
+            for event in _as_events(await self.complete(request, timeout_s=timeout_s, cache="off")):
+                yield event
+
+            return
+
         if not request.model:
             request = _addressed(request, self.model)
 
-        with Call(self._endpoint, request, current(), timeout_s, limits_block=False) as call:
+        with Call(self._endpoint, request, scope, timeout_s, limits_block=False) as call:
             async with aclosing(ask_streaming(call)) as events:
                 async for event in events:
                     yield event
@@ -149,6 +157,15 @@ async def _ask_once(call: Call, store: ResponseCache, cache: CacheMode) -> Respo
 
     store.land(key, response, keep=cache != "read")
     return response
+
+
+def _as_events(response: Response) -> Iterator[StreamEvent]:
+    yield StreamStart(model=response.model, request_id=response.request_id)
+    for index, choice in enumerate(response.choices):
+        if choice.text:
+            yield TextDelta(choice.text, choice=index)
+
+    yield StreamEnd(response)
 
 
 def _addressed(request: Request, model: str) -> Request:

@@ -18,7 +18,14 @@ if TYPE_CHECKING:
     from dspex.errors import ErrorData, ProviderError
     from dspex.messages import Response
 
-__all__ = ("report_answer", "report_failure", "report_lookup", "report_retry", "report_start")
+__all__ = (
+    "report_abandoned",
+    "report_answer",
+    "report_failure",
+    "report_lookup",
+    "report_retry",
+    "report_start",
+)
 
 
 def report_start(call: Call) -> None:
@@ -67,6 +74,18 @@ def report_failure(call: Call, error: ProviderError) -> None:
             "failed_attempts": len(error.attempts),
         }
         about = {**_about(call), "error": str(error), "kind": str(error.data.kind)}
+        bus.execute(LM_EXCEPTION, measured, about)
+
+
+def report_abandoned(call: Call) -> None:
+    """Announce that nobody waits for a call any more: it was cancelled, or its stream closed."""
+    bus = call.endpoint.bus
+    if LM_EXCEPTION in bus.listeners:
+        measured = {
+            "duration_s": call.endpoint.clock() - call.began,
+            "failed_attempts": len(call.attempts),
+        }
+        about = {**_about(call), "error": f"given up in {call.stage}", "kind": "cancelled"}
         bus.execute(LM_EXCEPTION, measured, about)
 
 

@@ -7,8 +7,9 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from dspex.clients.admission import NOT_SENT, Try, admit, too_slow
+from dspex.clients.admission import Try, admit, too_slow
 from dspex.clients.attempt import attempt
+from dspex.clients.call import NOT_SENT, Call
 from dspex.clients.prices import priced
 from dspex.clients.reports import report_retry
 from dspex.errors import ProviderError, to_exception

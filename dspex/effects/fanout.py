@@ -34,6 +34,7 @@ async def map(
         raise ValueError(f"max_concurrency must be at least 1, got {max_concurrency!r}")
 
     results: dict[int, R] = {}
+    exits: list[BaseException] = []
     outer = current().child(name)
     source = _numbered(items)
     lock = asyncio.Lock()
@@ -48,16 +49,28 @@ async def map(
 
             index, item = numbered
             enter(outer.branch(str(index)))
-            results[index] = await function(item)
+            try:
+                results[index] = await function(item)
+            except (SystemExit, KeyboardInterrupt) as exc:
+                # Out of a task of its own it would end the event loop and everybody in it. It
+                # belongs to whoever called, and is raised there.
+                exits.append(exc)
+                raise _ExitError from exc
 
     try:
         async with asyncio.TaskGroup() as group:
             for _ in range(_workers(items, max_concurrency)):
                 group.create_task(work())
+    except* _ExitError:
+        raise exits[0] from None
     finally:
         await source.aclose()
 
     return [results[index] for index in range(len(results))]
+
+
+class _ExitError(Exception):
+    """Ends the group of an item that wants the process to end."""
 
 
 def _workers(items: object, max_concurrency: int) -> int:

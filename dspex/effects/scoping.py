@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from contextvars import ContextVar
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, Self
 
 from dspex.effects.gate import LIVE, Gate
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from types import TracebackType
 
     from dspex.usage import Usage, UsageMeter
@@ -87,8 +87,7 @@ class Ordinals:
         return ordinal
 
 
-@dataclass(frozen=True, slots=True)
-class TraceEntry:
+class TraceEntry(NamedTuple):
     """One predictor's call: who was asked, with what inputs, and the prediction it gave."""
 
     predictor: Any
@@ -99,7 +98,8 @@ class TraceEntry:
 class Trace:
     """The calls of predictors below one point, in the order they finished; bounded.
 
-    When it is full the oldest entry goes and `dropped` counts it.
+    Iterates like a list of (predictor, inputs, prediction), which is what a metric expects. When
+    it is full the oldest entry goes and `dropped` counts it.
     """
 
     __slots__ = ("_limit", "dropped", "entries")
@@ -111,6 +111,12 @@ class Trace:
         self._limit = limit
         self.entries: list[TraceEntry] = []
         self.dropped = 0
+
+    def __iter__(self) -> Iterator[TraceEntry]:
+        return iter(self.entries)
+
+    def __len__(self) -> int:
+        return len(self.entries)
 
     def record(self, entry: TraceEntry) -> None:
         """Append one finished call."""

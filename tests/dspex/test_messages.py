@@ -94,6 +94,8 @@ class TestRequest:
             {"messages": (Message("user", "hi!"),)},
             {"messages": (Message("system", "hi"),)},
             {"tool_choice": "none"},
+            {"messages": (Message("user", "hi", tool_call_id=""),)},
+            {"messages": (Message("user", "hi", name="ada"),)},
         ],
     )
     def test_whatever_changes_the_question_changes_the_digest(
@@ -103,6 +105,13 @@ class TestRequest:
         request = Request((Message("user", "hi"),))
 
         assert request.digest() != dataclasses.replace(request, **changes).digest()
+
+    def test_one_and_one_point_zero_are_one_wish(self) -> None:
+        """A digest survives the round trip through JSON."""
+        whole = Request((Message("user", "hi"),), sampling=Sampling(temperature=1))
+        point = Request((Message("user", "hi"),), sampling=Sampling(temperature=1.0))
+
+        assert whole.digest() == point.digest() == Request.from_dict(whole.to_dict()).digest()
 
     def test_text_that_utf8_cannot_carry_has_a_digest(self) -> None:
         """A lone surrogate from a model must not crash the cache."""

@@ -39,7 +39,7 @@ async def serve_starlette() -> AsyncIterator[str]:
                 server.should_exit = True
 
 
-async def post(url: str, ticket: str) -> tuple[int, dict[str, object]]:
+async def post(url: str, ticket: str | bytes) -> tuple[int, dict[str, object]]:
     async with (
         aiohttp.ClientSession() as session,
         session.post(f"{url}triage", data=ticket) as reply,
@@ -58,6 +58,16 @@ class TestService:
             status, body = await post(url, "I was charged twice")
 
         assert (200, "billing") == (status, body["team"])
+
+    async def test_a_broken_request_is_the_callers_fault(
+        self, serve: Callable[[], AbstractAsyncContextManager[str]]
+    ) -> None:
+        """Bytes that are no text are a 400 and not a crash."""
+        async with serve() as url:
+            status, body = await post(url, b"\xff\xfe")
+
+        assert 400 == status
+        assert "UTF-8" in str(body["error"])
 
     async def test_concurrent_requests_are_answered_each_with_its_own(
         self, serve: Callable[[], AbstractAsyncContextManager[str]]

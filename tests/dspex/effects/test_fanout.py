@@ -133,3 +133,22 @@ class TestMap:
             return item
 
         assert [] == await effects.map(work, [])
+
+    async def test_an_item_that_wants_to_exit_does_so_in_the_caller(self) -> None:
+        """SystemExit ends neither the loop nor the others' bookkeeping; the caller gets it."""
+        cancelled: list[int] = []
+
+        async def work(item: int) -> None:
+            if item == 1:
+                raise SystemExit(3)
+
+            try:
+                await asyncio.sleep(3600)
+            except asyncio.CancelledError:
+                cancelled.append(item)
+                raise
+
+        with pytest.raises(SystemExit) as caught:
+            await effects.map(work, range(3))
+
+        assert (3, [0, 2]) == (caught.value.code, sorted(cancelled))

@@ -85,3 +85,11 @@ class TestTrace:
         """A trace that holds nothing is a mistake."""
         with pytest.raises(ValueError, match="limit=0"):
             Trace(limit=0)
+
+    def test_reads_like_a_list_of_triples(self) -> None:
+        """A metric written for another library's traces works on ours."""
+        trace = Trace()
+        trace.record(TraceEntry("who", {"q": 1}, "answer"))
+
+        assert [("who", {"q": 1}, "answer")] == [(a, b, c) for a, b, c in trace]
+        assert 1 == len(trace)
