@@ -95,7 +95,8 @@ def recipe_of(value: object) -> Recipe:
 
     raise TypeError(
         f"{value!r} cannot be rebuilt in another process: give {type(value).__name__} a "
-        "`recipe()` method, or make it a dataclass"
+        "`recipe()` method or make it a dataclass; what needs neither are texts, numbers, lists, "
+        "tuples and dicts"
     )
 
 
@@ -116,9 +117,10 @@ def build(recipe: Recipe) -> Any:
     arguments = {name: decode_argument(value) for name, value in recipe.arguments.items()}
     try:
         return _call(target, arguments)
-    except (TypeError, ValueError) as exc:
+    except Exception as exc:  # a constructor raises whatever it likes
         raise LoadError(
-            f"{recipe.path!r} does not take the arguments {sorted(arguments)}: {exc}"
+            f"{recipe.path!r} does not take the arguments {sorted(arguments)}: "
+            f"{type(exc).__name__}: {exc}"
         ) from exc
 
 
@@ -194,7 +196,7 @@ def resolve(path: str) -> Any:
         LoadError: there is no such module or name.
     """
     module_name, _, qualname = path.partition(":")
-    if not module_name or not qualname or not all(map(str.isidentifier, qualname.split("."))):
+    if not all(map(str.isidentifier, (*module_name.split("."), *qualname.split(".")))):
         raise LoadError(f"{path!r} is not an import path: write 'package.module:Name'")
 
     try:
@@ -204,6 +206,10 @@ def resolve(path: str) -> Any:
     except (ImportError, AttributeError) as exc:
         raise LoadError(
             f"cannot import {path!r}: {exc}; was it renamed, or is its module not installed here?"
+        ) from exc
+    except Exception as exc:  # importing runs the module, which raises whatever it likes
+        raise LoadError(
+            f"cannot import {path!r}: its module raised {type(exc).__name__}: {exc}"
         ) from exc
 
     return found

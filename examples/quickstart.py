@@ -14,6 +14,7 @@ in the environment) the same run asks a real model.
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import random
 import sys
@@ -113,6 +114,9 @@ async def evaluate(
     report = await dspex.evaluate(
         program, held_out, METRIC, max_concurrency=options.concurrency, progress=False
     )
+    if math.isnan(report.score):
+        raise SystemExit(f"no example could be scored; is the model reachable?\n\n{report}")
+
     counts = report.counts
     scored = counts.scored + counts.failed
     print(
@@ -209,7 +213,8 @@ def conclude(
     optimized: dspex.Program,
 ) -> None:
     """Print the comparison, and how the gain stands to random demonstrations."""
-    print(f"\nzero-shot -> BootstrapFewShot\n{dspex.compare(before, after)}")
+    _, _, compared = str(dspex.compare(before, after)).partition("\n")
+    print(f"\nzero-shot -> BootstrapFewShot, by {METRIC}\n{compared}")
     mean = sum(report.score for report in drawn) / len(drawn)
     gains = [dspex.compare(report, after) for report in drawn]
     better = sum(gain.significant and gain.difference > 0 for gain in gains)
@@ -222,7 +227,11 @@ def conclude(
     print(f"{verdict(better, worse, len(drawn))}\n")
     provenance = optimized.provenance
     assert provenance is not None
-    print(f"optimizer {provenance.calls:,} calls; {provenance.stop_reason}")
+    shown = sum(len(predictor.demos) for predictor in optimized.named_predictors().values())
+    print(
+        f"optimizer {provenance.calls:,} calls; {provenance.stop_reason}; with labelled texts to "
+        f"fill up it shows {shown}"
+    )
 
 
 def verdict(better: int, worse: int, draws: int) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from dspex.adapters.layout import ChatLayout
 from dspex.adapters.protocol import DEFAULT_COMPAT, DEFAULT_SAMPLING
 from dspex.adapters.reading import read_json
-from dspex.adapters.rendering import render_field
+from dspex.adapters.rendering import render_field, render_value
 from dspex.adapters.sections import COMPLETED, fold_name, header, split_sections
 from dspex.errors import ParseError
 from dspex.messages import Choice, Compat, FinishReason, Message, Request, Response, Sampling
@@ -90,6 +90,9 @@ class ChatAdapter:
             try:
                 if name in sections:
                     found = sections[name]
+                    if field.annotation is str and isinstance(found, (int, float)):
+                        found = render_value(found)  # a number or a boolean of a JSON object
+
                     values[name] = read(found) if isinstance(found, str) else field.validate(found)
                 elif field.required:
                     missing.append(name)

@@ -156,7 +156,9 @@ def _read_float(text: str) -> float:
 
 
 def _enum_reader(enum: type[Enum]) -> Reader:
-    texts: dict[str, Any] = dict(enum.__members__.items())
+    members = enum.__members__.items()
+    texts: dict[str, Any] = {f"{enum.__name__}.{name}": member for name, member in members}
+    texts.update(members)
     return _choice_reader({**texts, **{render_value(member): member for member in enum}}, enum)
 
 

@@ -19,10 +19,12 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import KW_ONLY, dataclass, fields
+from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, runtime_checkable
 
 from dspex.errors import EvaluationError
 from dspex.recipe import Recipe, SupportsRecipe, import_path
+from dspex.signatures.encoding import to_jsonable
 
 if TYPE_CHECKING:
     from dspex.effects import Trace
@@ -218,8 +220,10 @@ class _FieldMetric(ABC):
 class ExactMatch(_FieldMetric):
     """True if the answer equals a right one.
 
-    Texts are compared in their normal form (see `normalize_answer`) if `normalize`, anything else
-    by equality. For a text, a list of answers in the example means any of them.
+    Texts are compared in their normal form (see `normalize_answer`) if `normalize`, an enum's
+    member against a text by its value; anything else by equality, its own or that of its JSON form:
+    datasets hold dates as texts and models as dicts. For a text, a list of answers in the example
+    means any of them.
     """
 
     normalize: bool = True
@@ -227,8 +231,11 @@ class ExactMatch(_FieldMetric):
     __str__ = _FieldMetric.__str__
 
     def _judge(self, given: Any, answers: Any) -> bool:
+        if isinstance(given, Enum) and not isinstance(answers, Enum):
+            given = given.value
+
         if not isinstance(given, str):
-            return bool(given == answers)
+            return bool(given == answers) or _same_json(given, answers)
 
         same = normalize_answer if self.normalize else str
         return any(same(given) == same(answer) for answer in _texts(answers))
@@ -270,6 +277,16 @@ class PassageMatch(_FieldMetric):
     def _judge(self, given: Any, answers: Any) -> bool:
         passages = [given] if isinstance(given, str) else given
         return any(_holds(str(passage), answers) for passage in passages)
+
+
+def _same_json(given: Any, answer: Any) -> bool:
+    if type(given) is type(answer):
+        return False  # its own equality has spoken
+
+    try:
+        return bool(to_jsonable(given) == to_jsonable(answer))
+    except TypeError:  # one of them has no JSON form
+        return False
 
 
 def _texts(answers: Any) -> Iterable[str]:

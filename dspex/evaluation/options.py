@@ -31,20 +31,30 @@ class EvaluationOptions:
     on_error: OnError = "score"
     failure_score: float = 0.0
     max_errors: int | float | None = None
+    max_outage_s: float = 120.0
 
     def __post_init__(self) -> None:
-        if self.max_concurrency < 1:
-            raise EvaluationError(f"max_concurrency is {self.max_concurrency!r}; use 1 or more")
+        if not _is_count(self.max_concurrency):
+            raise EvaluationError(
+                f"max_concurrency is {self.max_concurrency!r}; use a whole number from 1 on"
+            )
 
-        if self.timeout_s is not None and not 0 < self.timeout_s < math.inf:
+        if self.timeout_s is not None and not (
+            _is_number(self.timeout_s) and 0 < self.timeout_s < math.inf
+        ):
             raise EvaluationError(
                 f"timeout_s is {self.timeout_s!r}; use seconds, more than 0, or None"
+            )
+
+        if not (_is_number(self.max_outage_s) and self.max_outage_s >= 0):
+            raise EvaluationError(
+                f"max_outage_s is {self.max_outage_s!r}; use seconds from 0 on, or math.inf"
             )
 
         if self.on_error not in ("score", "skip", "raise"):
             raise EvaluationError(f"on_error is {self.on_error!r}; use 'score', 'skip' or 'raise'")
 
-        if not math.isfinite(self.failure_score):
+        if not (_is_number(self.failure_score) and math.isfinite(self.failure_score)):
             raise EvaluationError(
                 f"failure_score is {self.failure_score!r}; use a finite number, or on_error='skip'"
             )
@@ -52,11 +62,11 @@ class EvaluationOptions:
         self._check_max_errors()
 
     def _check_max_errors(self) -> None:
-        limit = self.max_errors
-        if isinstance(limit, float) and not 0 < limit <= 1:
-            raise EvaluationError(f"max_errors is {limit!r}; a share is above 0 and at most 1")
-
-        if isinstance(limit, int) and (isinstance(limit, bool) or limit < 1):
+        limit: object = self.max_errors
+        if isinstance(limit, float):
+            if not 0 < limit <= 1:
+                raise EvaluationError(f"max_errors is {limit!r}; a share is above 0 and at most 1")
+        elif limit is not None and not _is_count(limit):
             raise EvaluationError(
                 f"max_errors is {limit!r}; use a count from 1 on, a share, or None for no limit"
             )
@@ -76,3 +86,11 @@ class EvaluationOptions:
             return errors >= limit
 
         return finished >= _FEW and errors >= limit * finished
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1

@@ -10,13 +10,16 @@ from __future__ import annotations
 import json
 from dataclasses import KW_ONLY, dataclass
 from enum import StrEnum
-from typing import Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import orjson
 from pydantic import BaseModel
 
 from dspex.errors import ErrorData
 from dspex.usage import Usage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = ("Failure", "Outcome", "Stage", "Status")
 
@@ -182,7 +185,17 @@ class Outcome:
 
 
 def _plain(value: object) -> object:
-    return value.model_dump(mode="json") if isinstance(value, BaseModel) else str(value)
+    if isinstance(value, BaseModel):
+        return _shown(lambda: value.model_dump(mode="json"))
+
+    return _shown(lambda: str(value))
+
+
+def _shown(show: Callable[[], object]) -> object:
+    try:
+        return show()
+    except Exception as exc:  # one value that cannot be shown must not cost the outcome
+        return f"<cannot be shown: {type(exc).__name__}>"
 
 
 def _dump_slowly(row: dict[str, Any]) -> bytes:
@@ -190,6 +203,8 @@ def _dump_slowly(row: dict[str, Any]) -> bytes:
     try:
         text = json.dumps(row, default=_plain)
     except (TypeError, ValueError, RecursionError):
-        text = json.dumps({**row, "prediction": {"repr": repr(row.get("prediction"))}})
+        text = json.dumps(
+            {**row, "prediction": {"repr": _shown(lambda: repr(row.get("prediction")))}}
+        )
 
     return text.encode() + _SLOW

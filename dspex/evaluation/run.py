@@ -15,6 +15,7 @@ from dspex.evaluation.columns import NOT_STORED, Columns
 from dspex.evaluation.example import FATAL, AsyncProgram, describe, is_unavailable, run_example
 from dspex.evaluation.executor import LocalExecutor
 from dspex.evaluation.metrics import PreparedMetric
+from dspex.evaluation.outage import Outage
 from dspex.evaluation.outcome import Failure, Outcome, Stage, Status
 from dspex.evaluation.progress import Progress
 from dspex.evaluation.report import Counts, Report
@@ -54,6 +55,7 @@ class _Done:
     job: Job
     outcome: Outcome
     error: BaseException | None
+    ended_s: float
 
 
 class Evaluation:
@@ -78,6 +80,7 @@ class Evaluation:
         self._columns = Columns()
         self._tally = Tally()
         self._deadlines = Deadlines()
+        self._outage = Outage(options.max_outage_s)
         self._path: tuple[str, ...] = ()
         self._id = effects.new_correlation_id()
         self._bus: Bus | None = None
@@ -149,7 +152,8 @@ class Evaluation:
             self._running -= 1
 
         outcome = run.outcome(job.index, example_key(job.index, job.example), retry=job.retry)
-        return _Done(job, outcome, run.error if self._options.on_error == "raise" else None)
+        error = run.error if self._options.on_error == "raise" else None
+        return _Done(job, outcome, error, asyncio.get_running_loop().time())
 
     # --- in the task that called
 
@@ -177,6 +181,20 @@ class Evaluation:
         self._announce(outcome)
         if outcome.failure is not None:
             self._look_at(done, outcome.failure)
+
+        await self._sit_out_outage(done)
+
+    async def _sit_out_outage(self, done: _Done) -> None:
+        clock = asyncio.get_running_loop().time
+        pause_s = self._outage.pause_s(done.outcome, done.ended_s, clock())
+        if pause_s and not self._abandon:
+            await asyncio.sleep(pause_s)
+
+        if self._outage.too_long(clock()):
+            self._stop(
+                f"no call got through for {self._options.max_outage_s:g} s (max_outage_s): "
+                f"{done.outcome.failure}"
+            )
 
     def _worth(self, outcome: Outcome) -> float | None:
         failed = outcome.status is Status.FAILED
@@ -324,7 +342,7 @@ def _done(result: Result[_Done]) -> _Done:
 
     key = example_key(job.index, job.example)
     outcome = Outcome(job.index, key, status, failure=failure, retry=job.retry)
-    return _Done(job, outcome, error)
+    return _Done(job, outcome, error, asyncio.get_running_loop().time())
 
 
 def _name(program: object) -> str:

@@ -34,7 +34,7 @@ def example_key(index: int, example: Example) -> str:
     """
     try:
         digest = example.digest()
-    except DatasetError:
+    except Exception:  # a value may hold itself, or have a broken `__repr__`
         digest = ""
 
     return hashlib.blake2b(f"{index}:{digest}".encode(), digest_size=8).hexdigest()
@@ -149,6 +149,13 @@ class Source:
             self.error = DatasetError(
                 f"item {self.pulled} of the dataset is {item!r} ({type(item).__name__}), not an "
                 "Example: write Example(question=..., answer=...).with_inputs('question')"
+            )
+            return None
+
+        if item.input_names is None:
+            self.error = DatasetError(
+                f"item {self.pulled} of the dataset, {item!r}, does not say which fields are "
+                "inputs: add .with_inputs('question')"
             )
             return None
 

@@ -117,6 +117,12 @@ class Optimizer(ABC):
             if given is not None and name not in self.takes:
                 raise OptimizerError(f"{type(self).__name__} does not use a {name}: leave it out")
 
+        if teacher is not None and not isinstance(cast("object", teacher), Program):
+            raise OptimizerError(
+                f"the teacher is {teacher!r}; it has to be a dspex Program, such as "
+                "student.with_client('provider/model')"
+            )
+
         examples = await collect_examples(trainset, "trainset")
         check_examples(examples, student, "trainset")
         held_out = None
@@ -162,7 +168,7 @@ class Optimizer(ABC):
 
     def _require_seconds(self, name: str) -> None:
         value = getattr(self, name)
-        if value is not None and not 0 < value < math.inf:
+        if value is not None and not (isinstance(value, (int, float)) and 0 < value < math.inf):
             raise OptimizerError(
                 f"{type(self).__name__}: {name} is {value!r}; use seconds, more than 0, or None"
             )

@@ -91,7 +91,11 @@ class Composite(metaclass=CompositeMeta):
         if id(self) in done:
             return done[id(self)]
 
-        base = substitute(self) or self
+        found = substitute(self)
+        base = self if found is None else found
+        if base is not self:
+            done[id(self)] = self  # a new part may hold the old one: that stays as it is
+
         changes: dict[str, Any] = {}
         for name, value in base._public().items():
             swapped = exchange(value, Composite, lambda part: part._rebuilt(substitute, done))

@@ -7,6 +7,7 @@ import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import CoroutineType
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeAlias, cast
 
 from dspex.effects import current, scope
@@ -20,6 +21,7 @@ from dspex.programs.state import (
     constructor_recipe,
     predictor_state,
     program_digest,
+    shared_paths,
 )
 from dspex.recipe import Recipe
 from dspex.signatures.prediction import Prediction
@@ -180,7 +182,9 @@ class Program(Composite):
             TypeError: a type in a signature cannot be imported by name.
         """
         named = self.named_predictors().items()
-        return {"predictors": {path: predictor_state(predictor) for path, predictor in named}}
+        state = {"predictors": {path: predictor_state(predictor) for path, predictor in named}}
+        shared = shared_paths(self)
+        return {**state, "shared": shared} if shared else state
 
     def with_state(self, state: Mapping[str, Any]) -> Self:
         """Return a copy with a state that `to_dict` gave.
@@ -245,6 +249,12 @@ class Program(Composite):
         except TypeError as exc:
             # An async function binds its arguments before its body runs.
             raise self._binding_problem(inputs, exc) from exc
+
+        if type(answer) is not CoroutineType and not inspect.isawaitable(answer):
+            raise TypeError(
+                f"{type(self).__name__}.forward returned {answer!r} at once: write "
+                "`async def forward`, and `await` the programs in it"
+            )
 
         prediction: Any = await answer
         if not isinstance(prediction, Prediction):

@@ -10,6 +10,7 @@ from dspex.errors import DatasetError, LoadError
 from dspex.messages import Sampling
 from dspex.programs.composite import Composite
 from dspex.programs.provenance import Provenance
+from dspex.programs.tree import every_path
 from dspex.recipe import Recipe, build, decode_argument, encode_argument, import_path, resolve
 from dspex.signatures.encoding import digest, is_items, is_table
 from dspex.signatures.example import Example
@@ -29,6 +30,7 @@ __all__ = (
     "predictor_from_state",
     "predictor_state",
     "program_digest",
+    "shared_paths",
 )
 
 P = TypeVar("P", bound="Program")
@@ -74,19 +76,33 @@ def apply_state(program: P, state: Mapping[str, Any]) -> P:
         LoadError: the state is of a program of another shape; names the predictors.
     """
     saved = _table(state.get("predictors"), "predictors")
+    shared = _table(state.get("shared", {}), "shared")
     predictors = program.named_predictors()
-    if saved.keys() != predictors.keys():
+    own = {path: shared.get(path, path) for path in predictors}
+    if set(saved) != set(own.values()):
         raise LoadError(
             f"the state is of another program: it has the predictors {sorted(saved)} and "
             f"{type(program).__name__} has {sorted(predictors)}"
         )
 
-    return program.replace(
-        {
-            path: predictor_from_state(predictor, _table(saved[path], path), path)
-            for path, predictor in predictors.items()
-        }
-    )
+    restored = {
+        path: predictor_from_state(predictors[path], _table(saved[path], path), path)
+        for path in saved
+    }
+    return program.replace({path: restored[place] for path, place in own.items()})
+
+
+def shared_paths(program: Program) -> dict[str, str]:
+    """Return the further paths of predictors that stand in several places, with the first.
+
+    Built again from its arguments a program may have equal predictors there instead of one.
+    """
+    first = {id(predictor): path for path, predictor in program.named_predictors().items()}
+    return {
+        path: first[id(part)]
+        for path, part in every_path(program, Composite)
+        if id(part) in first and first[id(part)] != path
+    }
 
 
 def predictor_state(predictor: Predict) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from dspex.signatures.encoding import is_items, is_table
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
 
-__all__ = ("exchange", "freeze", "parts", "walk")
+__all__ = ("every_path", "exchange", "freeze", "parts", "walk")
 
 P = TypeVar("P")
 
@@ -26,6 +26,13 @@ def walk(root: P, kind: type[P]) -> Iterator[tuple[str, P]]:
     """Yield a program as `self`, then all below it in depth; a shared part at its first path."""
     yield "self", root
     yield from _below(root, "", kind, {id(root)})
+
+
+def every_path(root: P, kind: type[P], prefix: str = "") -> Iterator[tuple[str, P]]:
+    """Yield all below a program, a shared part at each of its paths."""
+    for path, part in parts(vars(root), kind):
+        yield f"{prefix}{path}", part
+        yield from every_path(part, kind, f"{prefix}{path}.")
 
 
 def freeze(value: Any, kind: type[Any]) -> Any:

@@ -47,7 +47,7 @@ class Example(Record):
 
         return self._revive({**self._state(), "_input_names": frozenset(names), "_digest": None})
 
-    def with_values(self, **values: Any) -> Self:
+    def with_values(self, /, **values: Any) -> Self:
         """Return a copy with further or other values."""
         return self._revive(
             {**self._state(), "_values": {**self._values, **values}, "_digest": None}

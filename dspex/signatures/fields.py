@@ -258,5 +258,5 @@ def _build_adapter(item: Field) -> TypeAdapter[Any]:
         raise SignatureError(
             f"field {item.name!r}: the type {item.type_name} "
             + (f"with {limits} " if limits else "")
-            + f"cannot be validated: {exc}"
+            + f"cannot be validated: {str(exc).partition(chr(10))[0]}"
         ) from exc

@@ -250,7 +250,8 @@ class _Side:
             line = min(exc.lineno, self.text.count("\n", self.start, self.end) + 1)
             # Python counts these in characters, from one.
             index = self._line_start(line) + exc.offset - 1
-            return _error(exc.msg, self.text, min(max(index, self.start), self.end), 1)
+            problem = f"{exc.msg}: fields are `name` or `name: type`, separated by commas"
+            return _error(problem, self.text, min(max(index, self.start), self.end), 1)
 
         return _error(f"not Python: {exc}", self.text, self.start, 1)
 

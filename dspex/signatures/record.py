@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Mapping
-from typing import Any, Self
+from typing import Any, Self, cast
 
 from dspex.signatures.encoding import to_jsonable
 
@@ -103,6 +103,13 @@ class Record:
 
 
 def _values_of(base: Mapping[str, Any] | Record) -> dict[str, Any]:
+    given = cast("object", base)
+    if not isinstance(given, (Mapping, Record)):
+        raise TypeError(
+            f"named values are wanted, got {given!r} ({type(given).__name__}): write them as "
+            "question=..., or give a dict"
+        )
+
     return {name: base[name] for name in base}
 
 

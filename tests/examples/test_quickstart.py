@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 import dspex
+from dspex.errors import ErrorData, ErrorKind, to_exception
+from dspex.testing.models import ScriptedModel
 from examples import quickstart
 
 
@@ -59,3 +61,16 @@ def test_a_real_model_gets_gentler_defaults(monkeypatch: pytest.MonkeyPatch) -> 
 
     assert (1_000, True) == (offline.concurrency, offline.ceiling)
     assert (100, False) == (online.concurrency, online.ceiling)
+
+
+async def test_a_model_out_of_reach_ends_the_demo_with_the_reason() -> None:
+    """No table of numbers that are none: the report says what the calls met."""
+    options = quickstart.Options(held_out=2, concurrency=2, ceiling=False)
+    refusal = ErrorData(ErrorKind.AUTH, "wrong key")
+    program = dspex.Predict("text -> area").with_client(
+        ScriptedModel(lambda request: to_exception(refusal))
+    )
+    held_out = [dspex.Example(text="x", area="y").with_inputs("text")] * 2
+
+    with pytest.raises(SystemExit, match=r"no example could be scored[^$]*wrong key"):
+        await quickstart.evaluate("zero-shot", program, held_out, options)
