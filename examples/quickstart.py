@@ -30,7 +30,9 @@ from typing import Any, Literal
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import dspex
+from dspex import effects
 from dspex.sandbox import Faults, Latency, SandboxServer, Script
+from dspex.usage import UsageMeter
 from examples.stdlib_docs import AREAS, Record, Split, load
 
 DEMOS = 24
@@ -149,45 +151,60 @@ async def run(options: Options) -> Result:
     train = [example(record) for record in split.train]
     held_out = [example(record) for record in split.held_out][: options.held_out]
     describe_task(split, len(held_out), time.perf_counter() - began)
+    meter = UsageMeter()
     async with open_setting() as setting:
-        print(f"model     {setting.description}")
-        if setting.server is not None:
-            print(
-                "          in a second process over HTTP; median latency 0.3 s; of 100 requests it "
-                "refuses 2,\n          fails 1 and cuts 1"
-            )
+        with effects.scope(meter=meter):
+            result = await measure(setting, split, train, held_out, options)
 
-        print(f"\n  {'program':<34} {'score':>6}  {'95 % interval':<16}   held-out texts")
-        baseline("chance", 1 / len(AREAS))
-        baseline("majority area", majority(split))
-        student = dspex.Predict(Area).with_config(temperature=0.0)
-        before = await evaluate("zero-shot", student, held_out, options)
-        drawn = [
-            await evaluate(
-                f"{DEMOS} random labelled demos, seed {seed}",
-                student.with_demos(random_demos(train, seed)),
-                held_out,
-                options,
-            )
-            for seed in SEEDS
-        ]
-        optimizer = dspex.BootstrapFewShot(
-            metric=METRIC, max_bootstrapped_demos=16, max_labeled_demos=DEMOS
-        )
-        optimized = await optimizer.compile(student, trainset=train)
-        after = await evaluate("BootstrapFewShot", optimized, held_out, options)
-        if options.ceiling:
-            await evaluate(
-                f"ceiling: all {len(train):,} as demos",
-                student.with_demos(train),
-                held_out[:CEILING_EXAMPLES],
-                options,
-            )
-
-        conclude(before, after, drawn, optimized)
-        await account(setting)
+        await account(setting, meter.total)
         print(f"time      {time.perf_counter() - began:.0f} s in all")
-        return Result(before, after, tuple(drawn), optimized)
+        return result
+
+
+async def measure(
+    setting: Setting,
+    split: Split,
+    train: Sequence[dspex.Example],
+    held_out: Sequence[dspex.Example],
+    options: Options,
+) -> Result:
+    """Evaluate, optimize, evaluate again, and print each row as it comes."""
+    print(f"model     {setting.description}")
+    if setting.server is not None:
+        print(
+            "          in a second process over HTTP; median latency 0.3 s; of 100 requests it "
+            "refuses 2,\n          fails 1 and cuts 1"
+        )
+
+    print(f"\n  {'program':<34} {'score':>6}  {'95 % interval':<16}   held-out texts")
+    baseline("chance", 1 / len(AREAS))
+    baseline("majority area", majority(split))
+    student = dspex.Predict(Area).with_config(temperature=0.0)
+    before = await evaluate("zero-shot", student, held_out, options)
+    drawn = [
+        await evaluate(
+            f"{DEMOS} random labelled demos, seed {seed}",
+            student.with_demos(random_demos(train, seed)),
+            held_out,
+            options,
+        )
+        for seed in SEEDS
+    ]
+    optimizer = dspex.BootstrapFewShot(
+        metric=METRIC, max_bootstrapped_demos=16, max_labeled_demos=DEMOS
+    )
+    optimized = await optimizer.compile(student, trainset=train)
+    after = await evaluate("BootstrapFewShot", optimized, held_out, options)
+    if options.ceiling:
+        await evaluate(
+            f"ceiling: all {len(train):,} as demos",
+            student.with_demos(train),
+            held_out[:CEILING_EXAMPLES],
+            options,
+        )
+
+    conclude(before, after, drawn, optimized)
+    return Result(before, after, tuple(drawn), optimized)
 
 
 def describe_task(split: Split, held_out: int, took_s: float) -> None:
@@ -251,28 +268,37 @@ def verdict(better: int, worse: int, draws: int) -> str:
     )
 
 
-async def account(setting: Setting) -> None:
-    """Print what was paid and what the layer below absorbed."""
-    runtime = setting.runtime
-    ((name, endpoint),) = runtime.statistics().endpoints.items()
+async def account(setting: Setting, used: dspex.Usage) -> None:
+    """Print what was used and paid, and what the layer below absorbed."""
+    ((name, endpoint),) = setting.runtime.statistics().endpoints.items()
+    given_up = endpoint.calls - endpoint.succeeded - endpoint.failed
     print(
         f"calls     {endpoint.calls:,} to {name}: {endpoint.succeeded:,} answered, "
-        f"{endpoint.failed:,} failed"
+        f"{endpoint.failed:,} failed, {given_up:,} no longer needed"
     )
-    print(
-        f"absorbed  {endpoint.retries:,} retries, {endpoint.breaker_trips} breaker trips"
-        + (
-            f"; the server refused, failed or cut {faults(await setting.server.statistics())}"
-            if setting.server is not None
-            else ""
+    print(f"absorbed  {endpoint.retries:,} retries, {endpoint.breaker_trips} breaker trips")
+    if setting.server is not None:
+        print(
+            f"          by its own count the server did: {faults(await setting.server.statistics())}"
         )
-    )
+
+    tokens = f"{used.input_tokens:,} tokens in, {used.output_tokens:,} out"
+    print(f"cost      {price(used, real=setting.server is None)} for {tokens}")
+
+
+def price(used: dspex.Usage, *, real: bool) -> str:
+    """Say what the run cost, or would have."""
+    if used.cost_usd is None:
+        return "unknown (set the provider's prices to see it)"
+
+    return f"${used.cost_usd:.2f}" + ("" if real else ", had a small hosted model answered,")
 
 
 def faults(statistics: dict[str, Any]) -> str:
     """Name what the sandbox server did to its callers, by its own count."""
     injected = {name: count for name, count in statistics["faults"].items() if count}
-    return ", ".join(f"{count:,} {name}" for name, count in sorted(injected.items())) or "nothing"
+    words = (f"{count:,} {name.replace('_', ' ')}" for name, count in sorted(injected.items()))
+    return ", ".join(words) or "nothing"
 
 
 def parse(argv: Sequence[str]) -> Options:
