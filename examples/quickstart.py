@@ -278,9 +278,8 @@ async def account(setting: Setting, used: dspex.Usage) -> None:
     )
     print(f"absorbed  {endpoint.retries:,} retries, {endpoint.breaker_trips} breaker trips")
     if setting.server is not None:
-        print(
-            f"          by its own count the server did: {faults(await setting.server.statistics())}"
-        )
+        counted = faults(await setting.server.statistics())
+        print(f"          by its own count the server did: {counted}")
 
     tokens = f"{used.input_tokens:,} tokens in, {used.output_tokens:,} out"
     print(f"cost      {price(used, real=setting.server is None)} for {tokens}")
