@@ -202,6 +202,8 @@ class ErrorKind(StrEnum):
     BUDGET = "budget"
 
 
+_NOT_FOUND = 404
+
 # The request itself was at fault: asking again, or asking elsewhere, gives the same answer.
 _AT_FAULT = frozenset(
     {
@@ -241,8 +243,11 @@ class ErrorData:
 
     @property
     def unavailable(self) -> bool:
-        """True when the provider, the network or a limit failed, not the request."""
-        return self.kind not in _AT_FAULT
+        """True when the provider, the network or a limit failed, not the request.
+
+        A model or a path that is not there is a wrong setting, whatever was asked of it.
+        """
+        return self.kind not in _AT_FAULT or self.status == _NOT_FOUND
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON data without the fields that hold their default."""

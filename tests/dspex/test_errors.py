@@ -78,6 +78,13 @@ class TestErrorData:
         assert unavailable is to_exception(ErrorData(kind, "x")).unavailable
 
 
+    def test_a_model_that_is_not_there_is_no_wrong_answer(self) -> None:
+        """A typo in the settings must not be scored as a thousand failures of the program."""
+        missing = ErrorData(ErrorKind.INVALID_REQUEST, "no such model", status=404)
+
+        assert missing.unavailable
+
+
 class TestProviderError:
     def test_the_message_names_place_facts_and_tries(self) -> None:
         """One line says who failed, how, and after how many tries."""
