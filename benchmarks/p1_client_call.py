@@ -15,7 +15,7 @@ from benchmarks.measuring import Cost, drive, interleave, measure, span_of
 from benchmarks.reference import bare_caller, bare_calls
 from benchmarks.settings import Setting
 from dspex import effects
-from dspex.clients.budget import Budget, LocalBudget
+from dspex.clients.limits.budget import Budget, LocalBudget
 from dspex.clients.protocol import ModelClient
 from dspex.config import ProviderSettings
 from dspex.messages import Message, Request

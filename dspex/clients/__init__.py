@@ -18,9 +18,9 @@ of the request. A child that crashes under a call costs that call one try.
 
 from __future__ import annotations
 
-from dspex.clients.budget import Budget, BudgetStatistics, LocalBudget
 from dspex.clients.client import Client
 from dspex.clients.endpoint import Endpoint, EndpointStatistics
+from dspex.clients.limits.budget import Budget, BudgetStatistics, LocalBudget
 from dspex.clients.protocol import CacheMode, ModelClient
 
 __all__ = (

@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from dspex.clients.attempt import NOT_ENCODED
-from dspex.clients.budget import estimate_usage
 from dspex.clients.call import NOT_SENT, Call
-from dspex.clients.rules import rule_for
+from dspex.clients.failures.rules import rule_for
+from dspex.clients.limits.budget import estimate_usage
 from dspex.errors import ErrorData, ErrorKind, ProviderError, ProviderTimeout
 from dspex.usage import Usage
 from supervision.deadline import Timeout
@@ -19,9 +19,9 @@ from supervision.deadline import Timeout
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from dspex.clients.breaker import Permit
+    from dspex.clients.breaker.endpoint_breaker import Permit
     from dspex.clients.endpoint_state import EndpointState
-    from dspex.clients.quota import QuotaLease
+    from dspex.clients.limits.quota import QuotaLease
     from dspex.clients.transport import Transport
     from dspex.effects import BudgetLease
     from dspex.messages import Response

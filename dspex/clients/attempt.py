@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from dspex.clients.classify import classify_response
-from dspex.clients.faults import NETWORK_ERRORS, classify_exception
+from dspex.clients.failures.classify import classify_response
+from dspex.clients.failures.faults import NETWORK_ERRORS, classify_exception
 from dspex.errors import (
     EndpointUnavailable,
     ErrorData,

@@ -18,8 +18,8 @@ from dataclasses import KW_ONLY, dataclass, replace
 from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar
 
 from dspex.clients.endpoint_state import EndpointState, limits_child
+from dspex.clients.failures.retry import RetryPolicy
 from dspex.clients.prices import Price
-from dspex.clients.retry import RetryPolicy
 from dspex.clients.transport import Transport, session_child
 from dspex.clients.wire.compat import PRESETS, compat as compat_of
 from dspex.config import KNOWN_BASE_URLS, ProviderSettings
@@ -37,8 +37,8 @@ from supervision.errors import CallTimeout, NoProc, StartFailed
 if TYPE_CHECKING:
     import random
 
-    from dspex.clients.breaker import BreakerChange, BreakerStatistics
-    from dspex.clients.quota import QuotaStatistics
+    from dspex.clients.breaker.endpoint_breaker import BreakerChange, BreakerStatistics
+    from dspex.clients.limits.quota import QuotaStatistics
     from dspex.clients.wire.base import Wire
     from dspex.messages import Compat
     from supervision.deadline import Deadlines

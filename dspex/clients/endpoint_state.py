@@ -5,15 +5,15 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final
 
-from dspex.clients.breaker import EndpointBreaker
-from dspex.clients.limits import RequestLimiter
-from dspex.clients.pressure import Pressure
-from dspex.clients.retry import RetryBudget
+from dspex.clients.breaker.endpoint_breaker import EndpointBreaker
+from dspex.clients.failures.retry import RetryBudget
+from dspex.clients.limits.limiter import RequestLimiter
+from dspex.clients.limits.pressure import Pressure
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from dspex.clients.breaker import BreakerChange
+    from dspex.clients.breaker.endpoint_breaker import BreakerChange
     from dspex.config import ProviderSettings
 
 __all__ = ("EndpointState", "limits_child")

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 import aiohttp
 from yarl import URL
 
-from dspex.clients.pool import ConnectionGate
+from dspex.clients.limits.pool import ConnectionGate
 from dspex.errors import ConfigError, ErrorData, ErrorKind, ProtocolError
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ import aiohttp
 import orjson
 from multidict import CIMultiDict
 
-from dspex.clients.pool import ConnectionGate
+from dspex.clients.limits.pool import ConnectionGate
 
 if TYPE_CHECKING:
     from types import TracebackType

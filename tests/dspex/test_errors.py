@@ -77,7 +77,6 @@ class TestErrorData:
         """Only what the request itself caused counts against a program."""
         assert unavailable is to_exception(ErrorData(kind, "x")).unavailable
 
-
     def test_a_model_that_is_not_there_is_no_wrong_answer(self) -> None:
         """A typo in the settings must not be scored as a thousand failures of the program."""
         missing = ErrorData(ErrorKind.INVALID_REQUEST, "no such model", status=404)

@@ -12,7 +12,7 @@ from typing import Any, Final, TypeGuard
 
 import orjson
 
-from dspex.clients.classify import classify_response
+from dspex.clients.failures.classify import classify_response
 from dspex.clients.loose import count_of, is_object, list_of, object_of, text_of
 from dspex.errors import ErrorData, ErrorKind, ProtocolError, to_exception
 from dspex.messages import Choice, FinishReason, Response, ToolCall

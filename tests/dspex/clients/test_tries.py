@@ -10,8 +10,8 @@ import aiohttp
 import pytest
 
 from dspex import effects
-from dspex.clients.budget import Budget, LocalBudget
 from dspex.clients.client import Client
+from dspex.clients.limits.budget import Budget, LocalBudget
 from dspex.config import BreakerSettings
 from dspex.errors import (
     AuthError,

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 from aiolimiter import AsyncLimiter
 
-from dspex.clients.bucket import Bucket
+from dspex.clients.limits.bucket import Bucket
 
 pytestmark = pytest.mark.virtual_time
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from aiobreaker.state import CircuitClosedState, CircuitHalfOpenState, CircuitOpenState
 
-from dspex.clients.breaker_states import STATES
-from dspex.clients.circuit import CircuitBreakerState
+from dspex.clients.breaker.circuit import CircuitBreakerState
+from dspex.clients.breaker.states import STATES
 
 
 class TestStates:

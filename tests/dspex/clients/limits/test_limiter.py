@@ -10,8 +10,8 @@ from contextlib import asynccontextmanager, suppress
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from dspex.clients.limits import RequestLimiter
-from dspex.clients.quota import QuotaLease
+from dspex.clients.limits.limiter import RequestLimiter
+from dspex.clients.limits.quota import QuotaLease
 from dspex.errors import EndpointUnavailable, PoolExhausted
 from dspex.testing import VirtualTimeLoop
 from dspex.usage import Usage

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from dspex.clients.retry import RetryBudget, RetryPolicy
+from dspex.clients.failures.retry import RetryBudget, RetryPolicy
 from dspex.errors import ErrorData, ErrorKind
 from dspex.testing import FakeClock
 

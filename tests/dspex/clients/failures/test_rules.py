@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dspex.clients.rules import RULES, rule_for
+from dspex.clients.failures.rules import RULES, rule_for
 from dspex.errors import ErrorData, ErrorKind
 
 

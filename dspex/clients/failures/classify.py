@@ -11,8 +11,8 @@ import time
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
-from dspex.clients.error_body import ErrorBody, read_error_body
-from dspex.clients.hints import retry_after_s, should_retry
+from dspex.clients.failures.error_body import ErrorBody, read_error_body
+from dspex.clients.failures.hints import retry_after_s, should_retry
 from dspex.errors import ErrorData, ErrorKind
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, strategies as st
 
-from dspex.clients.hints import retry_after_s, should_retry
+from dspex.clients.failures.hints import retry_after_s, should_retry
 from dspex.testing import FakeClock
 
 # Sun, 06 Nov 1994 08:49:37 GMT, the date of RFC 9110's examples.

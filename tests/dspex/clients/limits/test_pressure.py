@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hypothesis import given, strategies as st
 
-from dspex.clients.pressure import Pressure
+from dspex.clients.limits.pressure import Pressure
 
 
 class TestPressure:

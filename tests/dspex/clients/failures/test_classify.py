@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, strategies as st
 from multidict import CIMultiDict
 
-from dspex.clients.classify import classify_response
-from dspex.clients.rules import rule_for
+from dspex.clients.failures.classify import classify_response
+from dspex.clients.failures.rules import rule_for
 from dspex.errors import ErrorData, ErrorKind, to_exception
 from dspex.testing import FakeClock
 

@@ -8,7 +8,7 @@ from contextlib import suppress
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from dspex.clients.pool import ConnectionGate, GateStatistics
+from dspex.clients.limits.pool import ConnectionGate, GateStatistics
 from dspex.errors import PoolExhausted
 from dspex.testing import VirtualTimeLoop
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Final
 
-from dspex.clients.circuit import (
+from dspex.clients.breaker.circuit import (
     CircuitBreakerState,
     CircuitClosedState,
     CircuitHalfOpenState,
@@ -15,7 +15,7 @@ from dspex.clients.circuit import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from dspex.clients.breaker import Permit
+    from dspex.clients.breaker.endpoint_breaker import Permit
 
 __all__ = ("STATES", "Closed", "HalfOpen", "Open")
 

@@ -14,8 +14,8 @@ import pytest
 from aiohttp.client_reqrep import ConnectionKey
 from aiohttp.http_exceptions import BadStatusLine, LineTooLong
 
-from dspex.clients.faults import NETWORK_ERRORS, classify_exception
-from dspex.clients.rules import rule_for
+from dspex.clients.failures.faults import NETWORK_ERRORS, classify_exception
+from dspex.clients.failures.rules import rule_for
 from dspex.errors import ErrorData, ErrorKind, RateLimited
 
 KEY = ConnectionKey("api.example", 443, True, True, None, None, None)

@@ -20,8 +20,8 @@ import math
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Final, Never
 
-from dspex.clients.bucket import Bucket
-from dspex.clients.quota import QuotaLease, QuotaStatistics
+from dspex.clients.limits.bucket import Bucket
+from dspex.clients.limits.quota import QuotaLease, QuotaStatistics
 from dspex.errors import EndpointUnavailable, ErrorData, ErrorKind, PoolExhausted
 
 if TYPE_CHECKING:

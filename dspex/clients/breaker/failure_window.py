@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dspex.clients.circuit import CircuitBreakerState, CircuitMemoryStorage
+from dspex.clients.breaker.circuit import CircuitBreakerState, CircuitMemoryStorage
 from dspex.clients.window import SlidingWindow
 
 if TYPE_CHECKING:

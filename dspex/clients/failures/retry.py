@@ -12,7 +12,7 @@ import time
 from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING
 
-from dspex.clients.rules import Rule, rule_for
+from dspex.clients.failures.rules import Rule, rule_for
 from dspex.clients.window import SlidingWindow
 
 if TYPE_CHECKING:

@@ -11,8 +11,13 @@ from aiobreaker import CircuitBreaker
 from hypothesis import settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from dspex.clients.breaker import BreakerChange, BreakerOpen, EndpointBreaker, Permit
-from dspex.clients.rules import RULES, Rule
+from dspex.clients.breaker.endpoint_breaker import (
+    BreakerChange,
+    BreakerOpen,
+    EndpointBreaker,
+    Permit,
+)
+from dspex.clients.failures.rules import RULES, Rule
 from dspex.errors import CircuitOpen, ErrorData, ErrorKind, ServerError
 from dspex.testing import FakeClock
 

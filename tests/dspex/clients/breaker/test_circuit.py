@@ -8,7 +8,7 @@ import aiobreaker
 from aiobreaker import listener, state
 from aiobreaker.storage import memory
 
-from dspex.clients import circuit
+from dspex.clients.breaker import circuit as circuit
 
 
 class TestCircuit:

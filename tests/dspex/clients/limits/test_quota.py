@@ -6,8 +6,8 @@ import dataclasses
 
 import pytest
 
-from dspex.clients.limits import RequestLimiter
-from dspex.clients.quota import QuotaLease, QuotaSource, QuotaStatistics
+from dspex.clients.limits.limiter import RequestLimiter
+from dspex.clients.limits.quota import QuotaLease, QuotaSource, QuotaStatistics
 from dspex.usage import Usage
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, strategies as st
 
-from dspex.clients.budget import Budget, LocalBudget, estimate_usage
+from dspex.clients.limits.budget import Budget, LocalBudget, estimate_usage
 from dspex.errors import BudgetExceeded
 from dspex.messages import ImagePart, Message, Request, Sampling, TextPart
 from dspex.usage import Usage

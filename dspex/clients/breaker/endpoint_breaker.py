@@ -26,16 +26,20 @@ from dataclasses import KW_ONLY, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn
 
-from dspex.clients.breaker_states import STATES, Closed, HalfOpen, Open
-from dspex.clients.circuit import CircuitBreaker, CircuitBreakerListener, CircuitBreakerState
-from dspex.clients.failure_window import FailureWindow
+from dspex.clients.breaker.circuit import (
+    CircuitBreaker,
+    CircuitBreakerListener,
+    CircuitBreakerState,
+)
+from dspex.clients.breaker.failure_window import FailureWindow
+from dspex.clients.breaker.states import STATES, Closed, HalfOpen, Open
 from dspex.errors import CircuitOpen, ErrorData, ErrorKind, to_exception
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
-    from dspex.clients.rules import Rule
+    from dspex.clients.failures.rules import Rule
 
 __all__ = (
     "BreakerChange",

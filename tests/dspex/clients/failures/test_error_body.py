@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, strategies as st
 
-from dspex.clients.error_body import ErrorBody, read_error_body
+from dspex.clients.failures.error_body import ErrorBody, read_error_body
 
 
 class TestReadErrorBody:

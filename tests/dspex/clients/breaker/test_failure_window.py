@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from aiobreaker.storage.memory import CircuitMemoryStorage
 
-from dspex.clients.failure_window import FailureWindow
+from dspex.clients.breaker.failure_window import FailureWindow
 from dspex.testing import FakeClock
 
 
