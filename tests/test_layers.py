@@ -95,7 +95,7 @@ class TestBreach:
     @pytest.mark.parametrize(
         ("importer", "imported"),
         [
-            ("dspex.clients.retry", "dspex.optimizers.base"),
+            ("dspex.clients.failures.retry", "dspex.optimizers.base"),
             ("dspex.errors", "dspex.effects"),
             ("dspex.programs.predict", "dspex.runtime"),
             ("dspex.programs.predict", "dspex.Runtime"),
@@ -111,10 +111,10 @@ class TestBreach:
     @pytest.mark.parametrize(
         ("importer", "imported"),
         [
-            ("dspex.clients.retry", "dspex.errors"),
-            ("dspex.clients.retry", "dspex.clients.rules"),
-            ("dspex.clients.retry", "aiohttp"),
-            ("dspex.clients.retry", "supervision.ref"),
+            ("dspex.clients.failures.retry", "dspex.errors"),
+            ("dspex.clients.failures.retry", "dspex.clients.failures.rules"),
+            ("dspex.clients.failures.retry", "aiohttp"),
+            ("dspex.clients.failures.retry", "supervision.ref"),
         ],
     )
     def test_downward_import_passes(self, importer: str, imported: str) -> None:
