@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
     from types import TracebackType
 
+    from aiohttp.client_proto import ResponseHandler
+    from aiohttp.client_reqrep import ClientRequest
+    from aiohttp.tracing import Trace
+
     from dspex.config import ProviderSettings
 
 __all__ = (
@@ -36,6 +40,8 @@ __all__ = (
 
 _HEADROOM_FILES: Final = 500
 """Open files left for everything that is not a connection of ours."""
+
+_MAX_HANDSHAKES: Final = 256
 
 _LARGE_BODY_BYTES: Final = 1 << 20
 
@@ -119,9 +125,10 @@ class AiohttpTransport:
 
     def __init__(self, settings: ProviderSettings, headers: Mapping[str, str]) -> None:
         limit = connection_limit(settings.max_connections)
-        connector = aiohttp.TCPConnector(
+        connector = _Connector(
             limit=0, ttl_dns_cache=300, keepalive_timeout=_KEEP_ALIVE_S, enable_cleanup_closed=False
         )
+        connector.handshakes = ConnectionGate(_MAX_HANDSHAKES, name="handshakes")
         self._session = aiohttp.ClientSession(
             connector=connector,
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -153,6 +160,22 @@ class AiohttpTransport:
         """Close every connection; calls in flight fail and are retried on our successor's."""
         self.closed = True
         await self._session.close()
+
+
+class _Connector(aiohttp.TCPConnector):
+    """Opens at most so many connections at the same time.
+
+    Ten thousand calls that start together would otherwise bring ten thousand handshakes, of which a
+    server's queue takes some hundreds and drops the rest for seconds.
+    """
+
+    handshakes: ConnectionGate
+
+    async def _create_connection(
+        self, req: ClientRequest, traces: list[Trace], timeout: aiohttp.ClientTimeout
+    ) -> ResponseHandler:
+        async with self.handshakes:
+            return await super()._create_connection(req, traces, timeout)
 
 
 class _Post:

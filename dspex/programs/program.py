@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeAlias, cast
+
+from anyio import to_thread
 
 from dspex.effects import current, scope
 from dspex.errors import InputError
@@ -241,7 +242,7 @@ class Program(Composite):
             OSError: the file cannot be written.
         """
         document = {FILE_MARK: FILE_SCHEMA, **self.to_parts()}
-        await asyncio.to_thread(write_document, Path(path), document)
+        await to_thread.run_sync(write_document, Path(path), document)
 
     async def _run(self, inputs: dict[str, Any]) -> Prediction:
         try:

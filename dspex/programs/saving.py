@@ -13,9 +13,10 @@ client that is an object is not saved (it holds connections and keys); "provider
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from anyio import to_thread
 
 from dspex.errors import LoadError
 from dspex.programs.files import read_document
@@ -37,7 +38,7 @@ async def load(path: str | os.PathLike[str]) -> Program:
         LoadError: the file is missing, cut off, foreign or newer, or its program is not here or has
             another shape now; names the place.
     """
-    data = await asyncio.to_thread(read_document, Path(path))
+    data = await to_thread.run_sync(read_document, Path(path))
     try:
         return Program.from_parts(data)
     except LoadError as exc:

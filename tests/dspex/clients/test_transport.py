@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
+import aiohttp
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
@@ -146,3 +147,41 @@ class TestConnectionLimit:
         monkeypatch.setattr(module, "_open_file_limit", lambda: 256)
 
         assert connection_limit(None) == 16
+
+
+class TestHandshakes:
+    async def test_a_thousand_first_calls_do_not_shake_hands_at_once(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Connections are opened some hundreds at a time, and a cancelled one frees its turn."""
+        under_way = peak = 0
+
+        async def slow(*_: object) -> None:
+            nonlocal under_way, peak
+            under_way += 1
+            peak = max(peak, under_way)
+            try:
+                await asyncio.sleep(0.01)
+            finally:
+                under_way -= 1
+
+            raise ConnectionRefusedError
+
+        monkeypatch.setattr(aiohttp.TCPConnector, "_create_connection", slow)
+        transport = AiohttpTransport(ProviderSettings(base_url="http://127.0.0.1:9"), {})
+
+        async def call() -> None:
+            async with transport.post("/x", b"{}"):
+                pass
+
+        tasks = [asyncio.create_task(call()) for _ in range(1_000)]
+        await asyncio.sleep(0.005)
+        for task in tasks[::3]:
+            task.cancel()
+
+        await asyncio.wait(tasks)
+        await transport.aclose()
+
+        assert (0, 256) == (under_way, peak)
+        for task in tasks:
+            assert task.cancelled() or isinstance(task.exception(), OSError)
