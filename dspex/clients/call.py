@@ -75,8 +75,7 @@ class Call(Timeout):
         self.began = self.try_began = endpoint.clock()
         limit_s = endpoint.settings.call_timeout_s if timeout_s is None else timeout_s
         if scope.deadline is not None and scope.deadline - self.began < limit_s:
-            # Rounded up to a few distinct values, since each has a timer of its own.
-            limit_s = math.ceil(max(scope.deadline - self.began, 0.0) * 10.0) / 10.0
+            limit_s = _round_up(scope.deadline - self.began)
 
         super().__init__(endpoint.deadlines, limit_s if limits_block else None)
         self.endpoint = endpoint
@@ -133,6 +132,10 @@ class Call(Timeout):
         """Return the seconds until the call's deadline."""
         return self.began + self.limit_s - self.endpoint.clock()
 
+    def block_s(self) -> float:
+        """Return the seconds left for a block that ends with the call."""
+        return _round_up(self.left_s())
+
     def failed_try(self, error: ErrorData) -> None:
         """Note that the current try has failed."""
         latency_s = self.endpoint.clock() - self.try_began
@@ -170,3 +173,8 @@ class Call(Timeout):
             # that never left, because of a breaker, a budget or a limit, is none.
             own = Usage(calls=int(self._was_sent()), failed_attempts=len(self.attempts))
             self.scope.meter.add(sum((tried.usage for tried in self.attempts), own))
+
+
+def _round_up(seconds: float) -> float:
+    """Return a time limit from a few distinct ones, since each of them has a timer of its own."""
+    return math.ceil(max(seconds, 0.0) * 10.0) / 10.0

@@ -95,8 +95,8 @@ async def _in_time(
     stage, limit_s = "first byte", settings.first_byte_timeout_s
     while True:
         call.stage = stage
-        left_s = call.left_s()
-        block = call.endpoint.deadlines.timeout(min(limit_s, max(left_s, 0.0)))
+        left_s = call.block_s()
+        block = call.endpoint.deadlines.timeout(min(limit_s, left_s))
         try:
             with block:
                 event = await anext(events, None)
@@ -117,7 +117,7 @@ class _Deadline(Timeout):
     __slots__ = ("_call",)
 
     def __init__(self, call: Call) -> None:
-        super().__init__(call.endpoint.deadlines, max(call.left_s(), 0.0))
+        super().__init__(call.endpoint.deadlines, call.block_s())
         self._call = call
 
     def __exit__(

@@ -306,3 +306,20 @@ class TestStream:
 
             assert isinstance(events[-1], StreamEnd)
             assert 0 == transport.in_flight
+
+    async def test_a_thousand_streams_share_their_timers(self) -> None:
+        """Deadlines are rounded up to a few values: a timer each would stay for minutes."""
+        parts = (chunk("yes", finish_reason="stop"), b"data: [DONE]\n\n")
+        transport = FakeTransport(answers(FakeReply(parts=parts, delay_s=0.01)))
+        async with runtime_on(transport) as runtime:
+            client = runtime.client()
+
+            async def one(n: int) -> None:
+                now = asyncio.get_running_loop().time()
+                with effects.scope(deadline=now + 60.0 + n * 1e-4):
+                    _ = [event async for event in client.stream(ask(str(n)))]
+
+            await effects.map(one, range(1_000), max_concurrency=50)
+            shown = repr(client.endpoint.deadlines)
+
+        assert int(shown.split(" in ")[1].split()[0]) <= 20
