@@ -21,7 +21,14 @@ from typing import Final, NoReturn
 
 import orjson
 
-from benchmarks import p1_client_call, p2_evaluate, p4_peers, p6_import, p8_bootstrap
+from benchmarks import (
+    p1_client_call,
+    p2_evaluate,
+    p4_peers,
+    p6_import,
+    p7_supervision,
+    p8_bootstrap,
+)
 from benchmarks.figures import Figure, machine, table, to_json
 from benchmarks.servers import load_server, server_words
 from benchmarks.settings import ROOT, Setting
@@ -35,6 +42,7 @@ _BENCHMARKS: Final[Mapping[str, Benchmark]] = MappingProxyType(
         "P2": p2_evaluate.measure_aim,
         "P4": p4_peers.measure_aim,
         "P6": p6_import.measure_aim,
+        "P7": p7_supervision.measure_aim,
         "P8": p8_bootstrap.measure_aim,
     }
 )

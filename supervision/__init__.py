@@ -50,6 +50,7 @@ from supervision.many import await_many, yield_many
 from supervision.messages import Reply, ReplyTo, handle
 from supervision.monitor import Down, Monitor
 from supervision.partition import PartitionSupervisor
+from supervision.process import ProcessExited, in_process
 from supervision.reasons import (
     Crash,
     Escalate,
@@ -65,6 +66,7 @@ from supervision.ref import Ref, SupervisorRef
 from supervision.registry import Registry, Via
 from supervision.run import run
 from supervision.slot import ChildInfo, Counts
+from supervision.spawn import spawn
 from supervision.spec import (
     BRUTAL_KILL,
     AutoShutdown,
@@ -126,6 +128,7 @@ __all__ = (
     "Ok",
     "Overflow",
     "PartitionSupervisor",
+    "ProcessExited",
     "Reason",
     "Ref",
     "Registry",
@@ -157,10 +160,12 @@ __all__ = (
     "check_childspecs",
     "handle",
     "histories",
+    "in_process",
     "in_thread",
     "link",
     "mermaid",
     "run",
+    "spawn",
     "watchdog",
     "yield_many",
 )

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
 
 from supervision.errors import NoProc
 from supervision.front import Front
-from supervision.messages import INLINE, Call, ReplyTo, Stopping, System, as_reply
+from supervision.messages import ReplyTo, Request, Stopping, as_reply, fail
 from supervision.reasons import Crash, Killed, Normal, Reason, Stop
 from supervision.report import LOGGER_NAME
 
@@ -63,36 +63,33 @@ class Actor(Front):
 
     def defer(self) -> ReplyTo[Any]:
         """Answer the call being handled later; what the handler returns is then ignored."""
-        if self._child is None or (self._current is None and not self._inlining):
+        child, current = self._child, self._current
+        if child is None or current is None:
             raise RuntimeError("there is no call to answer later: use defer() in a call handler")
 
-        if self._current is None:
-            # It is being answered inline, where nothing of this is made in advance.
-            future = self._child.tree.loop.create_future()
-            self._current = Call(type(self).defer, INLINE, (), future)
-
-        if self._current.handler.kind != "call":
+        if current[1].kind != "call":
             raise RuntimeError("a cast has no answer: use defer() in a call handler")
 
-        self._deferred = True
-        return ReplyTo(self._current, self._open)
+        self._current = None
+        future = current[3]
+        if future is None:
+            # It is being answered inline, where nothing of this is made in advance.
+            future = self._deferred = child.tree.loop.create_future()
+
+        return ReplyTo(future, self._open)
 
     def stop(self, reason: Reason | None = None) -> None:
         """End with `reason` (default Normal) after this handler; its answer is still given."""
-        self._inbox.stops.append(Stopping(Normal() if reason is None else reason))
-        self._inbox.wake()
+        self._inbox.stop(Normal() if reason is None else reason)
 
     def spawn(self, work: Coroutine[Any, Any, R]) -> asyncio.Task[R]:
         """Run `work` in a task that ends with the actor; if it crashes, so does the actor."""
         child = self._child
-        if child is None or not child.alive:
+        if child is None:
             work.close()
             raise NoProc(self.name)
 
-        task = child.tree.loop.create_task(work, context=child.context.copy())
-        self._spawned.add(task)
-        task.add_done_callback(self._spawned_ended)
-        return task
+        return child.spawn(work)
 
     async def serve(self, child: Child) -> None:
         """Live: init, messages, terminate."""
@@ -107,43 +104,71 @@ class Actor(Front):
             raise
 
     async def _loop(self, child: Child, mailbox: Mailbox) -> None:
+        """Take what is most urgent, one at a time, and sleep when there is nothing."""
+        continues, urgent, user = self._continues, mailbox.urgent, mailbox.user
+        take = user.popleft if mailbox.maxsize is None else mailbox.take
+        create_future = child.tree.loop.create_future
         budget = MESSAGE_BUDGET
         while True:
-            if self._continues:
-                await self._continue()
-                continue
+            if continues or urgent:
+                await self._attend(mailbox)
+            elif user and not self._suspended:
+                # Written out rather than called: this is the way of every message.
+                self._current = message = take()
+                method, handler, args, future = message
+                if future is not None and future.done() and self.skip_cancelled:
+                    self._skipped += 1
+                else:
+                    self._handled += 1
+                    self._last = method
+                    try:
+                        result = method(self, *args)
+                        if handler.is_async:
+                            result = await result
 
-            message = mailbox.take(system_only=self._suspended)
-            if message is None:
-                await self._wait(child, mailbox)
+                        # A handler that defers its answer leaves no current message.
+                        deferred = self._current is None  # pyright: ignore[reportUnnecessaryComparison]
+                        if future is not None and not deferred and not future.done():
+                            future.set_result(result)
+
+                    except Exception as exc:
+                        self._fail(message, exc)
+
+                self._current = None
+            elif self.idle_timeout is None:
+                mailbox.reader = create_future()
+                try:
+                    await mailbox.reader
+                finally:
+                    mailbox.reader = None
+
                 budget = MESSAGE_BUDGET
-                continue
-
-            if not isinstance(message, Call):
-                self._control(message)
-            elif self.skip_cancelled and message.stale:
-                self._skipped += 1
-            elif message.handler.is_async:
-                await self._handle(message)
             else:
-                self._handle_plain(message)
+                await self._wait(child, mailbox, self.idle_timeout)
 
             budget -= 1
             if not budget:
                 budget = MESSAGE_BUDGET
                 await asyncio.sleep(0)
 
-    async def _wait(self, child: Child, mailbox: Mailbox) -> None:
-        mailbox.reader = child.tree.loop.create_future()
-        timeout = self.idle_timeout
-        if timeout is None:
-            try:
-                await mailbox.reader
-            finally:
-                mailbox.reader = None
+    async def _attend(self, mailbox: Mailbox) -> None:
+        """Do what comes before messages: what a handler left to be done, then requests to us."""
+        if not self._continues:
+            urgent = mailbox.urgent.popleft()
+            if isinstance(urgent, Stopping):
+                raise Stop(urgent.reason)
 
+            urgent.run()
             return
 
+        method, args = self._continues.popleft()
+        result = method(*args)
+        if inspect.isawaitable(result):
+            await result
+
+    async def _wait(self, child: Child, mailbox: Mailbox, timeout: float) -> None:
+        """Sleep, but call `idle` when that lasts too long."""
+        mailbox.reader = child.tree.loop.create_future()
         timer = child.tree.deadlines.after(timeout, mailbox.wake)
         try:
             await mailbox.reader
@@ -155,58 +180,14 @@ class Actor(Front):
         if expired and not mailbox and not self._continues:
             await self.idle()
 
-    async def _continue(self) -> None:
-        method, args = self._continues.popleft()
-        result = method(*args)
-        if inspect.isawaitable(result):
-            await result
-
-    async def _handle(self, call: Call) -> None:
-        self._begin(call)
-        try:
-            result = await call.method(self, *call.args)
-        except Exception as exc:
-            self._fail(call, exc)
-        else:
-            if not self._deferred:
-                call.answer(result)
-
-            self._current = None
-
-    def _handle_plain(self, call: Call) -> None:
-        self._begin(call)
-        try:
-            result = call.method(self, *call.args)
-        except Exception as exc:
-            self._fail(call, exc)
-        else:
-            if not self._deferred:
-                call.answer(result)
-
-            self._current = None
-
-    def _begin(self, call: Call) -> None:
-        self._handled += 1
-        self._current = call
-        self._last = call.method
-        self._deferred = False
-
-    def _fail(self, call: Call, exc: Exception) -> None:
+    def _fail(self, message: Request, exc: Exception) -> None:
         """Answer with the error if it is an answer; else let it end the actor."""
-        error = as_reply(call.handler, exc)
+        error = as_reply(message[1], exc)
         if error is None:
-            # The call stays the current one: its caller is told the reason, once it is known.
+            # The message stays the current one: its caller is told the reason, once it is known.
             raise exc
 
-        self._current = None
-        call.fail(error)
-
-    def _control(self, message: object) -> None:
-        if isinstance(message, Stopping):
-            raise Stop(message.reason)
-
-        if isinstance(message, System):
-            message.run()
+        fail(message[3], error)
 
     async def _finish(self, child: Child, reason: Reason) -> None:
         """Answer everybody, report, and run `terminate`, unless it never got through `init`."""
@@ -217,20 +198,9 @@ class Actor(Front):
         if not reason.is_normal and not isinstance(reason, Killed):
             self._report(reason)
 
-        for task in self._spawned:
-            task.cancel()
-
-        if self._spawned:
-            await asyncio.wait(self._spawned)
-
+        await child.end_spawned()
         if not child.killed:
             await self.terminate(reason)
-
-    def _spawned_ended(self, task: asyncio.Task[Any]) -> None:
-        self._spawned.discard(task)
-        exc = None if task.cancelled() else task.exception()
-        if exc is not None and self._child is not None:
-            self._child.exit(Crash(exc))
 
     def _report(self, reason: Reason) -> None:
         logger = logging.getLogger(LOGGER_NAME)

@@ -14,20 +14,20 @@ from __future__ import annotations
 import asyncio
 import inspect
 import math
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from contextvars import Context, ContextVar
 from types import CodeType
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, Protocol, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, Protocol, TypeAlias, TypeVar, cast
 
 from supervision.errors import NoProc
 from supervision.reasons import (
+    SHUTDOWN,
     Crash,
     Ignore,
     Killed,
     Normal,
     Reason,
-    Shutdown,
     TimedOut,
     classify,
 )
@@ -59,6 +59,8 @@ CURRENT: Final[ContextVar[Child | None]] = ContextVar("supervision_current", def
 """The child in whose task, or in whose name, the code runs."""
 
 Ignored: TypeAlias = Literal["ignored"]
+R = TypeVar("R")
+
 StartOutcome: TypeAlias = Literal["up"] | Ignored | Reason
 """How a start went: a reason means that the child is gone again."""
 
@@ -138,6 +140,7 @@ class Child:
         "_exit_reason",
         "_monitors",
         "_recancels",
+        "_spawned",
         "_start_timed_out",
         "_started",
         "context",
@@ -181,6 +184,7 @@ class Child:
         self._exit_reason: Reason | None = None
         self._abandoned = False
         self._monitors: list[Monitor] | None = None
+        self._spawned: set[asyncio.Task[Any]] | None = None
 
     def __repr__(self) -> str:
         state = "up" if self.up else "starting"
@@ -236,7 +240,8 @@ class Child:
             self._deadline = None
 
         self.owner.child_ready(self)
-        _resolve(self._started, "up")
+        if self._started is not None:
+            _resolve(self._started, "up")
 
     async def wait_started(self) -> StartOutcome:
         """Return when it is up, or gone."""
@@ -265,9 +270,19 @@ class Child:
         if isinstance(shutdown, BrutalKill) or shutdown <= 0:
             self.kill()
         elif self.alive and not self.stop_requested:
-            self.stop_requested = True
             self._after(shutdown, self.kill)
-            self._cancel()
+            self.ask_to_stop()
+
+    def ask_to_stop(self) -> bool:
+        """Cancel it once; False if it was asked before. Its deadline is up to the caller."""
+        if self.over or self.stop_requested:
+            return False
+
+        self.stop_requested = True
+        if self.task is not None:
+            self.task.cancel()
+
+        return True
 
     def kill(self) -> None:
         """End it without grace: cancel it again and again, then give it up."""
@@ -291,6 +306,28 @@ class Child:
             self._monitors = [monitor]
         else:
             self._monitors.append(monitor)
+
+    def spawn(self, work: Coroutine[Any, Any, R]) -> asyncio.Task[R]:
+        """Run `work` in a task that ends with the child; if it crashes, so does the child."""
+        if self.over:
+            work.close()
+            raise NoProc(self.slot)
+
+        task = self.tree.loop.create_task(work, context=self.context.copy())
+        if self._spawned is None:
+            self._spawned = set()
+
+        self._spawned.add(task)
+        task.add_done_callback(self._spawned_ended)
+        return task
+
+    async def end_spawned(self) -> None:
+        """Cancel what was spawned, and wait for it."""
+        for task in self._spawned or ():
+            task.cancel()
+
+        if self._spawned:
+            await asyncio.wait(self._spawned)
 
     def offender(self) -> Offender:
         """Return what reports say of it."""
@@ -316,12 +353,24 @@ class Child:
         wants_ready: bool,
     ) -> Reason | Ignored:
         CURRENT.set(self)
-        ready = Ready(self)
+        ready = Ready(self) if wants_ready else None
         try:
-            work = start(*args, ready=ready, **kwargs) if wants_ready else start(*args, **kwargs)
+            work = start(*args, **kwargs) if ready is None else start(*args, ready=ready, **kwargs)
             # Nothing but the work itself keeps its arguments alive.
             del start, args, kwargs
-            await self._run(work, wants_ready)
+            if isinstance(work, Service):
+                self.service = work
+                await work.serve(self)
+            else:
+                try:
+                    if inspect.iscoroutine(work) and (wants_ready or self.up):
+                        await work
+                    else:
+                        await self._run(work, wants_ready)
+                finally:
+                    if self._spawned is not None:
+                        await self.end_spawned()
+
         except GeneratorExit:
             raise
         except BaseException as exc:
@@ -332,15 +381,13 @@ class Child:
 
             return self.reason_for(exc)
         finally:
-            ready.expire()
+            if ready is not None:
+                ready.expire()
 
         return Normal()
 
     async def _run(self, work: object, wants_ready: bool) -> None:
-        if isinstance(work, Service):
-            self.service = work
-            await work.serve(self)
-        elif isinstance(work, Awaitable):
+        if isinstance(work, Awaitable):
             if not wants_ready and not self.up:
                 self.ready(None)
 
@@ -357,17 +404,28 @@ class Child:
 
     def reason_for(self, exc: BaseException) -> Reason | Ignored:
         """Return what it means that its work raised `exc`."""
+        if self._start_timed_out is not None and not isinstance(exc, Ignore):
+            return TimedOut(self._start_timed_out)
+
+        if isinstance(exc, asyncio.CancelledError):
+            if self._exit_reason is not None:
+                return self._exit_reason
+
+            return SHUTDOWN if self.stop_requested and not self.killed else Killed()
+
         if isinstance(exc, Ignore) and not self.up:
             return "ignored"
 
-        if self._start_timed_out is not None:
-            return TimedOut(self._start_timed_out)
-
-        if self._exit_reason is not None and isinstance(exc, asyncio.CancelledError):
-            return self._exit_reason
-
         reason = classify(exc, stop_requested=self.stop_requested)
-        return Killed() if self.killed and reason == Shutdown() else reason
+        return Killed() if self.killed and reason == SHUTDOWN else reason
+
+    def _spawned_ended(self, task: asyncio.Task[Any]) -> None:
+        if self._spawned is not None:
+            self._spawned.discard(task)
+
+        exc = None if task.cancelled() else task.exception()
+        if exc is not None:
+            self.exit(Crash(exc))
 
     def _done(self, task: asyncio.Task[Reason | Ignored]) -> None:
         if task.cancelled():
@@ -379,10 +437,18 @@ class Child:
 
         self.task = None
         self.service = None
+        if self.tree.find_orphans is not None:
+            self._report_orphans(self.tree.find_orphans)
+
         if self._abandoned:
             self.tree.zombies.discard(self)
         else:
             self._finish(outcome)
+
+    def _report_orphans(self, find: Callable[[Child], Sequence[object]]) -> None:
+        tasks = find(self)
+        if tasks:
+            self.tree.reporter.orphans(self.owner.name, self, tasks)
 
     def _finish(self, outcome: Reason | Ignored) -> None:
         self.over = True
@@ -392,14 +458,19 @@ class Child:
             self._deadline = None
 
         reason: Reason = Normal() if outcome == "ignored" else outcome
-        started, self._started = self._started, None
-        ended, self._ended = self._ended, None
-        _resolve(started, outcome)
-        _resolve(ended, outcome)
+        if self._started is not None:
+            _resolve(self._started, outcome)
+            self._started = None
+
+        if self._ended is not None:
+            _resolve(self._ended, outcome)
+            self._ended = None
+
         self.owner.child_ended(self, reason)
-        monitors, self._monitors = self._monitors, None
-        for monitor in monitors or ():
-            monitor.fire(self.pid, reason)
+        if self._monitors is not None:
+            monitors, self._monitors = self._monitors, None
+            for monitor in monitors:
+                monitor.fire(self.pid, reason)
 
     def _cancel(self) -> None:
         if self.task is not None:
@@ -443,22 +514,22 @@ def failure_of(outcome: StartOutcome) -> Reason | None:
     return None if isinstance(outcome, str) else outcome
 
 
-def _resolve(future: asyncio.Future[Any] | None, value: object) -> None:
-    if future is not None and not future.done():
+def _resolve(future: asyncio.Future[Any], value: object) -> None:
+    if not future.done():
         future.set_result(value)
 
 
 def _form_of(start: Callable[..., object]) -> tuple[bool, bool]:
     """Tell whether `start` asks for `ready`, and whether its child is up at once."""
-    if inspect.isclass(start) and issubclass(start, Service):
-        return False, False
-
     function: object = getattr(start, "__func__", start)
     code: object = getattr(function, "__code__", None)
     if isinstance(code, CodeType):
         # Read from the code: the signature would cost more than starting the child.
         wants_ready = "ready" in code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
         return wants_ready, not wants_ready and bool(code.co_flags & inspect.CO_COROUTINE)
+
+    if inspect.isclass(start) and issubclass(start, Service):
+        return False, False
 
     try:
         return "ready" in inspect.signature(start).parameters, False

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import math
 import random as random_module
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from supervision.errors import (
@@ -20,19 +21,19 @@ from supervision.errors import (
 )
 from supervision.intensity import Intensity
 from supervision.introspect import draw
-from supervision.reasons import Crash, Escalate, Reason, Shutdown, Stop, cause_of
+from supervision.reasons import SHUTDOWN, Crash, Escalate, Reason, Shutdown, Stop, cause_of
 from supervision.ref import Ref, SupervisorRef, make_ref
 from supervision.root import Nested, Options, RootedService
 from supervision.slot import ChildInfo, Counts, Slot, count, start_failure
-from supervision.spec import ChildSpec, Flags, check_spec
+from supervision.spec import BrutalKill, ChildSpec, Flags, check_spec
 from supervision.strategy import State, is_reported, is_shutdown_error, needs_restart
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from contextvars import Context
 
     from supervision.child import Child, StartOutcome
-    from supervision.deadline import Deadlines
+    from supervision.deadline import Deadline, Deadlines
     from supervision.supervisor import Supervisor
     from supervision.telemetry import Bus
 
@@ -66,6 +67,7 @@ class DynamicBase(RootedService):
         self._halted: asyncio.Future[Reason] | None = None
         self._empty: asyncio.Future[None] | None = None
         self._escalation: Escalate | None = None
+        self._windows: list[Deadline] = []
 
     async def terminate_child(self, child: object) -> None:
         """Stop a child, given its ref, or its id if it has one, and forget it; wait for its end.
@@ -204,7 +206,7 @@ class DynamicBase(RootedService):
         if spec.id is not None:
             self._by_id[spec.id] = slot
 
-        outcome = await self._first_start(slot)
+        outcome = self._first_start(slot) or await self._wait_started(slot)
         if outcome == "up":
             return make_ref(None, slot)
 
@@ -225,13 +227,19 @@ class DynamicBase(RootedService):
         """Return how many children count against `max_children`."""
         return len(self._slots)
 
-    async def _first_start(self, slot: Slot) -> StartOutcome:
+    def _first_start(self, slot: Slot) -> StartOutcome | None:
+        """Start the child; None if it takes its time to come up."""
         try:
             child = slot.launch(args=(*self._extra_arguments, *slot.spec.args))
         except Exception as exc:
             self._remove(slot)
             return Crash(exc)
 
+        return "up" if child.up else child.outcome
+
+    async def _wait_started(self, slot: Slot) -> StartOutcome:
+        child = slot.child
+        assert child is not None, "a child that is neither up nor over is in its place"
         try:
             return await child.wait_started()
         except asyncio.CancelledError:
@@ -251,10 +259,10 @@ class DynamicBase(RootedService):
             self._schedule(slot, reason)
 
     def _on_stopped(self, slot: Slot, reason: Reason) -> None:
-        if is_shutdown_error(slot.spec.restart, slot.shutdown, reason):
+        if reason is not SHUTDOWN and is_shutdown_error(slot.spec.restart, slot.shutdown, reason):
             self.tree_context.reporter.shutdown_error(self.name, slot, reason)
 
-        slot.vacate(reason)
+        slot.vacate(reason, for_good=True)
         self._remove(slot)
 
     def _on_exit(self, slot: Slot, child: Child, reason: Reason) -> None:
@@ -321,18 +329,32 @@ class DynamicBase(RootedService):
             except asyncio.CancelledError:
                 self.kill_children()
 
+        for window in self._windows:
+            window.cancel()
+
         if self._escalation is not None:
             raise Stop(self._escalation)
 
     def stop_children(self) -> None:
         """Ask all children to end, each within its own time, all at once."""
+        groups: dict[float, list[Child]] = {}
         for slot in self.slots():
+            child, grace = slot.child, slot.shutdown
             slot.cancel_retry()
-            if slot.child is None:
+            if child is None:
                 self._remove(slot)
-            else:
-                slot.state = State.STOPPING
-                slot.child.stop(slot.shutdown)
+                continue
+
+            slot.state = State.STOPPING
+            if isinstance(grace, BrutalKill) or grace <= 0:
+                child.kill()
+            elif child.ask_to_stop():
+                groups.setdefault(grace, []).append(child)
+
+        # One deadline for all that have the same time, since it begins for all of them now.
+        for grace, children in groups.items():
+            if grace != math.inf:
+                self._windows.append(self.deadlines.after(grace, partial(_kill_all, children)))
 
     def kill_children(self) -> None:
         """End all children without grace."""
@@ -347,11 +369,13 @@ class DynamicBase(RootedService):
 
     def _remove(self, slot: Slot) -> None:
         self._slots.pop(slot, None)
-        if self._by_id.get(slot.spec.id) is slot:
-            del self._by_id[slot.spec.id]
+        id = slot.spec.id
+        if id is not None and self._by_id.get(id) is slot:
+            del self._by_id[id]
 
         slot.discard()
-        self.note_empty()
+        if self._empty is not None:
+            self.note_empty()
 
     def _find(self, child: object) -> Slot:
         named: object = child
@@ -360,6 +384,11 @@ class DynamicBase(RootedService):
             raise NotFound(named)
 
         return slot
+
+
+def _kill_all(children: Iterable[Child]) -> None:
+    for child in children:
+        child.kill()
 
 
 class DynamicSupervisor(DynamicBase):

@@ -12,19 +12,28 @@ import logging
 import math
 from collections import deque
 from dataclasses import dataclass
+from threading import get_ident
 from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
 
 from supervision.child import CURRENT, Child, Service
 from supervision.errors import CallingSelf, CallTimeout, MailboxFull, NoProc, ServerDied
 from supervision.mailbox import Mailbox, Overflow
-from supervision.messages import Call, Handler, Stopping, System, as_reply, handler_of
+from supervision.messages import (
+    INLINE,
+    MARK,
+    Handler,
+    Limit,
+    Request,
+    System,
+    as_reply,
+    fail,
+    handler_of,
+)
 from supervision.reasons import Crash, Killed, Reason
 from supervision.report import LOGGER_NAME
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
-    from supervision.deadline import Deadlines
+    from collections.abc import Callable
 
 __all__ = (
     "INLINE_BUDGET",
@@ -34,7 +43,7 @@ __all__ = (
 
 R = TypeVar("R")
 
-INLINE_BUDGET: Final = 64
+INLINE_BUDGET: Final = 128
 """How many calls in a row are answered without a turn of the event loop."""
 
 
@@ -67,14 +76,14 @@ class Front(Service):
     )
     _child: Child | None = None
     _mailbox: Mailbox | None = None
-    _current: Call | None = None
+    _current: Request | None = None
     _last: Callable[..., Any] | None = None
     _waits_for: Front | None = None
     _closed: Reason | None = None
-    _deferred = _suspended = _busy = _inlining = False
+    _deferred: asyncio.Future[Any] | None = None
+    _suspended = _busy = False
     _inlined = _handled = _skipped = 0
-    _open: set[Call]
-    _spawned: set[asyncio.Task[Any]]
+    _open: set[asyncio.Future[Any]]
     _continues: deque[tuple[Callable[..., Any], tuple[Any, ...]]]
 
     def __init_subclass__(cls, **kwargs: object) -> None:
@@ -91,6 +100,11 @@ class Front(Service):
         """How reports call it."""
         child = self._child
         return type(self).__name__ if child is None else repr(child.slot)
+
+    @property
+    def process(self) -> Child | None:
+        """The incarnation it is; None before its start."""
+        return self._child
 
     def format_status(self) -> dict[str, object]:
         """Return the state for reports and `get_state`; override to hide secrets."""
@@ -114,70 +128,72 @@ class Front(Service):
         self, method: Callable[..., Any], args: tuple[Any, ...], timeout: float | None
     ) -> Any:
         """Have `method(*args)` done between two messages, and return what it returns."""
-        handler = handler_of(method)
-        child = self._child
-        mailbox = self._mailbox
-        if handler is None or handler.kind != "call" or child is None or mailbox is None:
+        handler: Handler | None = getattr(method, MARK, None)
+        child, mailbox = self._child, self._mailbox
+        if handler is None or child is None or mailbox is None or handler.kind != "call":
             raise TypeError(f"{method!r} answers no calls: mark it with @handle.call")
 
-        loop = child.tree.loop
-        if asyncio.get_running_loop() is not loop:
-            raise RuntimeError(f"{self.name} lives in another event loop; use call_threadsafe")
+        tree = child.tree
+        if get_ident() != tree.thread or not tree.loop.is_running():
+            tree.check_loop(self.name)
 
         reader = mailbox.reader
-        if handler.is_plain and reader is not None and not reader.done() and not self._busy:
+        if (
+            reader is not None
+            and handler.is_inline
+            and self._current is None
+            and not self._busy
+            and not reader.done()
+        ):
             # Idle, and the handler cannot wait: answer in the caller's turn.
-            result = self._inline(child, method, handler, args)
-            if self._deferred and self._current is not None:
-                call, self._current = self._current, None
-                return await self._answer_to(child, call, timeout)
+            self._current = INLINE
+            try:
+                result = child.context.run(method, self, *args)
+            except BaseException as exc:
+                raise self._inline_error(child, method, handler, exc) from exc
 
-            if not self._inlined % INLINE_BUDGET:
+            # The handler may have deferred its answer.
+            if self._current is None:  # pyright: ignore[reportUnnecessaryComparison]
+                return await self._limited(child, self._take_deferred(), timeout)
+
+            self._current = None
+            self._inlined = inlined = self._inlined + 1
+            if not inlined % INLINE_BUDGET:
                 await asyncio.sleep(0)
 
             return result
 
-        caller = CURRENT.get()
-        waiter = None if caller is None else self._refuse_cycle(caller)
-        if self._closed is not None:
-            raise ServerDied(self.name, self._closed)
+        if mailbox.maxsize is not None or CURRENT.get() is not None or self._closed is not None:
+            return await self._ask(child, mailbox, (method, handler, args), timeout)
 
-        if mailbox.full and mailbox.overflow == "block":
-            await self._wait_room(child, timeout)
+        # As `_ask` does, without the calls: an open mailbox, and a caller who is no process.
+        future = tree.loop.create_future()
+        mailbox.user.append((method, handler, args, future))
+        if reader is not None and not reader.done():
+            reader.set_result(None)
 
-        call = Call(method, handler, args, loop.create_future())
-        if not mailbox.put(call):
-            raise MailboxFull(self.name, self.maxsize or 0)
+        if timeout is None:
+            # A bare future, so that a cancelled caller cancels nothing else.
+            return await future
 
-        if waiter is None:
-            return await self._answer_to(child, call, timeout)
-
-        waiter._waits_for = self
-        try:
-            return await self._answer_to(child, call, timeout)
-        finally:
-            waiter._waits_for = None
+        return await self._limited(child, future, timeout)
 
     def tell(self, method: Callable[..., Any], args: tuple[Any, ...]) -> None:
         """Have `method(*args)` done some time; nobody learns how it went."""
-        handler = handler_of(method)
+        handler: Handler | None = getattr(method, MARK, None)
         if handler is None or handler.kind == "info":
             raise TypeError(f"{method!r} takes no casts: mark it with @handle.cast")
 
-        if self._closed is None:
-            self._inbox.put(Call(method, handler, args))
+        self._post((method, handler, args, None))
 
     def send(self, message: object) -> None:
         """Hand `message` to the method marked with `@handle.info`."""
-        if self._closed is None:
-            method, handler = self._info_handler
-            self._inbox.put(Call(method, handler, (message,)))
+        method, handler = self._info_handler
+        self._post((method, handler, (message,), None))
 
     def request_stop(self, reason: Reason, *, drain: bool) -> None:
         """End with `reason`; with `drain`, after what is in the mailbox now."""
-        queue = self._inbox.user if drain else self._inbox.stops
-        queue.append(Stopping(reason))
-        self._inbox.wake()
+        self._inbox.stop(reason, drain=drain)
 
     async def system(self, action: Callable[[Front], R]) -> R:
         """Run `action(self)` between two messages, also while suspended."""
@@ -186,8 +202,7 @@ class Front(Service):
             raise NoProc(self.name)
 
         future: asyncio.Future[R] = child.tree.loop.create_future()
-        self._inbox.system.append(System(lambda: action(self), future))
-        self._inbox.wake()
+        self._inbox.interrupt(System(lambda: action(self), future))
         return await future
 
     def suspend(self) -> None:
@@ -209,11 +224,14 @@ class Front(Service):
         vars(self).update(changed)
 
     def _set_up(self, child: Child) -> None:
+        # All of it in the instance: reading the defaults of the class takes several times as long.
+        self._busy = self._suspended = False
+        self._current = self._deferred = self._closed = self._last = self._waits_for = None
+        self._inlined = self._handled = self._skipped = 0
         self._child = child
         self._mailbox = Mailbox(self, self.maxsize, self.overflow)
         self._continues = deque()
         self._open = set()
-        self._spawned = set()
 
     def _refuse_cycle(self, caller: Child) -> Front | None:
         """Return the actor that calls, if one does; raise if it would wait for itself."""
@@ -230,25 +248,75 @@ class Front(Service):
 
         return service
 
-    def _inline(
-        self, child: Child, method: Callable[..., Any], handler: Handler, args: tuple[Any, ...]
-    ) -> Any:
-        """Run a plain handler in the actor's context."""
-        self._inlined += 1
-        self._last = method
-        self._deferred = False
-        self._busy = self._inlining = True
-        try:
-            result = child.context.run(method, self, *args)
-        except BaseException as exc:
-            error = as_reply(handler, exc) or self._crash(child, exc)
-            self._current = None
-            raise error from exc
-        finally:
-            self._inlining = False
-            self._busy = self._suspended or self._closed is not None
+    def _post(self, message: Request) -> None:
+        if self._closed is not None:
+            return
 
-        return result
+        mailbox = self._inbox
+        if mailbox.maxsize is not None:
+            mailbox.put(message)
+            return
+
+        mailbox.user.append(message)
+        reader = mailbox.reader
+        if reader is not None and not reader.done():
+            reader.set_result(None)
+
+    async def _ask(
+        self,
+        child: Child,
+        mailbox: Mailbox,
+        what: tuple[Callable[..., Any], Handler, tuple[Any, ...]],
+        timeout: float | None,
+    ) -> Any:
+        """Send a request and wait for its answer, and for room if need be; never in a circle."""
+        caller = CURRENT.get()
+        waiter = None if caller is None else self._refuse_cycle(caller)
+        if self._closed is not None:
+            raise ServerDied(self.name, self._closed)
+
+        if mailbox.full and mailbox.overflow == "block":
+            await self._wait_room(child, timeout)
+
+        future = child.tree.loop.create_future()
+        if not mailbox.put((*what, future)):
+            raise MailboxFull(self.name, self.maxsize or 0)
+
+        if waiter is None:
+            return await self._limited(child, future, timeout)
+
+        waiter._waits_for = self
+        try:
+            return await self._limited(child, future, timeout)
+        finally:
+            waiter._waits_for = None
+
+    async def _limited(
+        self, child: Child, future: asyncio.Future[Any], timeout: float | None
+    ) -> Any:
+        """Wait for an answer for so long."""
+        if timeout is None or timeout == math.inf:
+            return await future
+
+        limit = Limit(future, self, timeout)
+        child.tree.deadlines.start(limit, timeout)
+        try:
+            return await future
+        finally:
+            limit.cancel()
+
+    def _take_deferred(self) -> asyncio.Future[Any]:
+        future, self._deferred = self._deferred, None
+        assert future is not None, "an inline handler without a current call has deferred it"
+        return future
+
+    def _inline_error(
+        self, child: Child, method: Callable[..., Any], handler: Handler, exc: BaseException
+    ) -> Exception:
+        """Return what the caller of a handler that raised inline gets; crash if it is none."""
+        self._last = method
+        self._current = self._deferred = None
+        return as_reply(handler, exc) or self._crash(child, exc)
 
     def _crash(self, child: Child, exc: BaseException) -> ServerDied:
         outcome = child.reason_for(exc)
@@ -268,14 +336,6 @@ class Front(Service):
 
             raise
 
-    def _answer_to(self, child: Child, call: Call, timeout: float | None) -> Awaitable[Any]:
-        """Return what to await: a bare future, so that a cancelled caller cancels nothing else."""
-        assert call.future is not None, "somebody waits for a call"
-        if timeout is None or timeout == math.inf:
-            return call.future
-
-        return _limited(call, self, child.tree.deadlines, timeout)
-
     @property
     def _inbox(self) -> Mailbox:
         if self._mailbox is None:
@@ -293,22 +353,9 @@ class Front(Service):
         error = ServerDied(self.name, reason)
         current, self._current = self._current, None
         if current is not None:
-            current.fail(error)
+            fail(current[3], error)
 
-        for call in self._open:
-            call.fail(error)
+        for future in self._open:
+            fail(future, error)
 
         self._inbox.close(error)
-        for message in self._inbox.drain():
-            message.fail(error)
-
-
-async def _limited(call: Call, target: Front, deadlines: Deadlines, timeout: float) -> Any:
-    assert call.future is not None, "somebody waits for a call"
-    call.target = target
-    call.timeout = timeout
-    deadlines.start(call, timeout)
-    try:
-        return await call.future
-    finally:
-        call.cancel()

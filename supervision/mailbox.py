@@ -1,19 +1,20 @@
-"""The queue in front of an actor: bounded if asked for, stop before system before user messages."""
+"""The queue in front of an actor: bounded if asked for, with stops before everything else."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from supervision.errors import MailboxFull
+from supervision.messages import Handler, Request, Stopping, System, fail
+from supervision.reasons import Stop
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from supervision.reasons import Reason
 
 __all__ = (
     "Mailbox",
-    "Message",
     "Overflow",
 )
 
@@ -21,27 +22,22 @@ Overflow: TypeAlias = Literal["block", "raise", "drop_oldest", "drop_newest"]
 """What a full mailbox does: let callers wait, refuse, or drop a message."""
 
 
-class Message(Protocol):
-    """Something an actor can be sent."""
+def _stop(_: object, reason: Reason) -> None:
+    raise Stop(reason)
 
-    @property
-    def stale(self) -> bool:
-        """Whether nobody waits for the answer any more."""
-        ...
 
-    def fail(self, exc: Exception) -> None:
-        """Tell whoever waits that there will be no answer."""
-        ...
+_STOP: Final = Handler("cast", is_async=False, replies=())
 
 
 class Mailbox:
     """User messages in the order they came, with system messages and stops before them.
 
     One reader, which waits on the future it puts in `reader`. Writers that must wait for room do
-    so in the order in which they came.
+    so in the order in which they came. `user` and `urgent` are open to the actor, which looks at
+    them once per message.
     """
 
-    __slots__ = ("_owner", "_writers", "maxsize", "overflow", "reader", "stops", "system", "user")
+    __slots__ = ("_owner", "_writers", "maxsize", "overflow", "reader", "urgent", "user")
 
     def __init__(self, owner: object, maxsize: int | None, overflow: Overflow) -> None:
         if maxsize is not None and maxsize < 1:
@@ -50,14 +46,13 @@ class Mailbox:
         self._owner = owner
         self.maxsize = maxsize
         self.overflow: Overflow = overflow
-        self.stops: deque[Message] = deque()
-        self.system: deque[Message] = deque()
-        self.user: deque[Message] = deque()
+        self.urgent: deque[Stopping | System] = deque()
+        self.user: deque[Request] = deque()
         self.reader: asyncio.Future[None] | None = None
         self._writers: deque[asyncio.Future[None]] = deque()
 
     def __len__(self) -> int:
-        return len(self.user) + len(self.system) + len(self.stops)
+        return len(self.user) + len(self.urgent)
 
     def __repr__(self) -> str:
         return f"<Mailbox {len(self)} of {self.maxsize or 'unlimited'}>"
@@ -67,22 +62,36 @@ class Mailbox:
         """Whether a user message has no room."""
         return self.maxsize is not None and len(self.user) >= self.maxsize
 
-    def put(self, message: Message) -> bool:
+    def put(self, message: Request) -> bool:
         """Add a user message; False if it was dropped.
 
         Raises MailboxFull if there is no room and the policy is to raise or to block: whoever
         may wait calls `wait_room` first.
         """
-        user = self.user
-        if self.maxsize is not None and len(user) >= self.maxsize and not self._make_room():
+        if self.full and not self._make_room():
             return False
 
-        user.append(message)
-        # As `wake` does, without the call: this is the way of every message.
-        if self.reader is not None and not self.reader.done():
-            self.reader.set_result(None)
-
+        self.user.append(message)
+        self.wake()
         return True
+
+    def interrupt(self, system: System) -> None:
+        """Have `system` run before the next user message."""
+        self.urgent.append(system)
+        self.wake()
+
+    def stop(self, reason: Reason, *, drain: bool = False) -> None:
+        """End the reader: next, or after the messages that are in now."""
+        stopping = Stopping(reason)
+        if drain:
+            self.user.append((_stop, _STOP, (reason,), None))
+        elif self.urgent and isinstance(self.urgent[0], Stopping):
+            # The first to ask gives the reason.
+            self.urgent.append(stopping)
+        else:
+            self.urgent.appendleft(stopping)
+
+        self.wake()
 
     async def wait_room(self, loop: asyncio.AbstractEventLoop) -> None:
         """Return when a message has room, under the policy `block`."""
@@ -95,19 +104,10 @@ class Mailbox:
                 self._pass_on(writer)
                 raise
 
-    def take(self, *, system_only: bool = False) -> Message | None:
-        """Return the next message: stops, then system messages, then, if wanted, the others."""
-        urgent = self.stops or self.system
-        if urgent:
-            return urgent.popleft()
-
-        if system_only or not self.user:
-            return None
-
+    def take(self) -> Request:
+        """Return the next user message, which makes room for another."""
         message = self.user.popleft()
-        if self._writers:
-            self._admit()
-
+        self._admit()
         return message
 
     def wake(self) -> None:
@@ -115,28 +115,29 @@ class Mailbox:
         if self.reader is not None and not self.reader.done():
             self.reader.set_result(None)
 
-    def drain(self) -> Iterator[Message]:
-        """Take out everything, in no particular order."""
-        for queue in (self.stops, self.system, self.user):
-            while queue:
-                yield queue.popleft()
-
     def close(self, exc: Exception) -> None:
-        """Refuse everybody who waits for room."""
+        """Refuse everybody who waits for room or for an answer."""
         while self._writers:
-            writer = self._writers.popleft()
-            if not writer.done():
-                writer.set_exception(exc)
+            fail(self._writers.popleft(), exc)
+
+        while self.urgent:
+            urgent = self.urgent.popleft()
+            if isinstance(urgent, System):
+                fail(urgent.future, exc)
+
+        while self.user:
+            fail(self.user.popleft()[3], exc)
 
     def _make_room(self) -> bool:
-        match self.overflow:
-            case "drop_oldest":
-                self.user.popleft().fail(MailboxFull(self._owner, self.maxsize or 0))
-                return True
-            case "drop_newest":
-                return False
-            case _:
-                raise MailboxFull(self._owner, self.maxsize or 0)
+        if self.overflow == "drop_newest":
+            return False
+
+        error = MailboxFull(self._owner, self.maxsize or 0)
+        if self.overflow != "drop_oldest":
+            raise error
+
+        fail(self.user.popleft()[3], error)
+        return True
 
     def _admit(self) -> None:
         while self._writers:

@@ -16,14 +16,17 @@ if TYPE_CHECKING:
 
 __all__ = (
     "INLINE",
-    "Call",
+    "MARK",
     "Handler",
     "Kind",
+    "Limit",
     "Reply",
     "ReplyTo",
+    "Request",
     "Stopping",
     "System",
     "as_reply",
+    "fail",
     "handle",
     "handler_of",
 )
@@ -31,7 +34,8 @@ __all__ = (
 F = TypeVar("F", bound=Callable[..., Any])
 R = TypeVar("R")
 
-_MARK: Final = "__supervision_handler__"
+MARK: Final = "__supervision_handler__"
+"""The attribute of a method that holds its Handler."""
 
 Kind: TypeAlias = Literal["call", "cast", "info"]
 
@@ -39,17 +43,13 @@ Kind: TypeAlias = Literal["call", "cast", "info"]
 class Handler:
     """What is known of a handler; looked at for each message, so with plain slots."""
 
-    __slots__ = ("is_async", "is_plain", "kind", "replies")
+    __slots__ = ("is_async", "is_inline", "kind", "replies")
 
     def __init__(self, kind: Kind, *, is_async: bool, replies: tuple[type[Exception], ...]) -> None:
         self.kind = kind
         self.is_async = is_async
-        self.is_plain = not is_async
+        self.is_inline = kind == "call" and not is_async
         self.replies = replies
-
-
-INLINE: Final = Handler("call", is_async=False, replies=())
-"""Of a call that is answered inline, and so has no handler of its own at hand."""
 
 
 class Reply(Exception):
@@ -99,72 +99,63 @@ class handle:  # noqa: N801 - a namespace of decorators, read as a verb
 
 def _mark(function: F, kind: Kind, replies: tuple[type[Exception], ...]) -> F:
     handler = Handler(kind, is_async=inspect.iscoroutinefunction(function), replies=replies)
-    setattr(function, _MARK, handler)
+    setattr(function, MARK, handler)
     return function
 
 
-class Call(Entry):
-    """A request on its way, the future of its answer, and the time limit of whoever waits."""
+Request: TypeAlias = (
+    "tuple[Callable[..., Any], Handler, tuple[Any, ...], asyncio.Future[Any] | None]"
+)
+"""What to do, how its method is marked, with what, and where the answer goes.
 
-    __slots__ = ("args", "future", "handler", "method", "target", "timeout")
+A plain tuple, for there is one per message and nothing is cheaper to make. A cast has no future;
+nor has a call that is answered inline.
+"""
 
-    def __init__(
-        self,
-        method: Callable[..., Any],
-        handler: Handler,
-        args: tuple[Any, ...],
-        future: asyncio.Future[Any] | None = None,
-    ) -> None:
-        self.pending = False
-        self.method = method
-        self.handler = handler
-        self.args = args
+
+def _nothing(_: object) -> None:
+    """Stand where a method is expected that nobody calls."""
+
+
+INLINE: Final[Request] = (_nothing, Handler("call", is_async=False, replies=()), (), None)
+"""Stands for any call that is answered inline."""
+
+
+class Limit(Entry):
+    """The time limit of whoever waits for an answer."""
+
+    __slots__ = ("future", "target", "timeout")
+
+    def __init__(self, future: asyncio.Future[Any], target: object, timeout: float) -> None:
         self.future = future
-        self.target: object = None
-        self.timeout = 0.0
+        self.target = target
+        self.timeout = timeout
 
     def fire(self) -> None:
         """Take too long."""
-        self.fail(CallTimeout(self.target, self.timeout))
-
-    def __repr__(self) -> str:
-        return f"<{self.handler.kind} {getattr(self.method, '__name__', self.method)}>"
-
-    @property
-    def stale(self) -> bool:
-        """Whether the caller waits no more."""
-        return self.future is not None and self.future.done()
-
-    def answer(self, value: object) -> None:
-        """Give the caller its value."""
-        if self.future is not None and not self.future.done():
-            self.future.set_result(value)
-
-    def fail(self, exc: Exception) -> None:
-        """Raise `exc` in the caller."""
-        if self.future is not None and not self.future.done():
-            self.future.set_exception(exc)
+        fail(self.future, CallTimeout(self.target, self.timeout))
 
 
 class ReplyTo(Generic[R]):
     """The right to answer a call later, from anywhere; what `Actor.defer` returns."""
 
-    __slots__ = ("_call", "_open")
+    __slots__ = ("_future", "_open")
 
-    def __init__(self, call: Call, open_calls: set[Call]) -> None:
-        self._call = call
+    def __init__(self, future: asyncio.Future[Any], open_calls: set[asyncio.Future[Any]]) -> None:
+        self._future = future
         self._open = open_calls
-        open_calls.add(call)
+        open_calls.add(future)
 
     def reply(self, value: R) -> None:
         """Answer; no effect if the caller waits no more."""
-        self._open.discard(self._call)
-        self._call.answer(value)
+        self._open.discard(self._future)
+        if not self._future.done():
+            self._future.set_result(value)
 
     def fail(self, error: Exception) -> None:
         """Raise `error` in the caller."""
-        self._open.discard(self._call)
-        self._call.fail(error)
+        self._open.discard(self._future)
+        fail(self._future, error)
 
 
 class Stopping:
@@ -174,14 +165,6 @@ class Stopping:
 
     def __init__(self, reason: Reason) -> None:
         self.reason = reason
-
-    @property
-    def stale(self) -> bool:
-        """A stop is always meant."""
-        return False
-
-    def fail(self, exc: Exception) -> None:
-        """Nobody waits for this but by watching the end."""
 
 
 class System:
@@ -205,20 +188,16 @@ class System:
         else:
             self.future.set_result(result)
 
-    @property
-    def stale(self) -> bool:
-        """Whether the caller waits no more."""
-        return self.future.done()
-
-    def fail(self, exc: Exception) -> None:
-        """Raise `exc` in the caller."""
-        if not self.future.done():
-            self.future.set_exception(exc)
-
 
 def handler_of(method: object) -> Handler | None:
     """Return how a method is marked."""
-    return getattr(method, _MARK, None)
+    return getattr(method, MARK, None)
+
+
+def fail(future: asyncio.Future[Any] | None, exc: Exception) -> None:
+    """Raise `exc` in whoever waits for `future`, if somebody still does."""
+    if future is not None and not future.done():
+        future.set_exception(exc)
 
 
 def as_reply(handler: Handler, exc: BaseException) -> Exception | None:

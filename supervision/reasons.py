@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import ClassVar, TypeAlias, cast
+from typing import ClassVar, Final, TypeAlias, cast
 
 from supervision.errors import NoProc
 
 __all__ = (
+    "SHUTDOWN",
     "Crash",
     "Escalate",
     "Ignore",
@@ -94,6 +95,10 @@ class Escalate:
 Reason: TypeAlias = Normal | Shutdown | Killed | TimedOut | Crash | Escalate | NoProc
 
 
+SHUTDOWN: Final = Shutdown()
+"""The plain one: most ends are, and it need not be made for each."""
+
+
 class Stop(Exception):
     """Raise in a process to end it with a reason of your choice."""
 
@@ -118,7 +123,7 @@ def classify(exc: BaseException, *, stop_requested: bool) -> Reason:
         case SystemExit() | KeyboardInterrupt():
             return Escalate(exc)
         case asyncio.CancelledError():
-            return Shutdown() if stop_requested else Killed()
+            return SHUTDOWN if stop_requested else Killed()
         case BaseExceptionGroup():
             return _classify_group(exc, stop_requested=stop_requested)
         case _:
@@ -145,7 +150,7 @@ def _classify_group(
 
     _, others = group.split(asyncio.CancelledError)
     if others is None and stop_requested:
-        return Shutdown()
+        return SHUTDOWN
 
     return Crash(group)
 

@@ -12,6 +12,7 @@ from supervision.monitor import Down, Monitor
 from supervision.reasons import Normal, Reason, cause_of
 from supervision.root import RootedService
 from supervision.slot import ABSENT, ChildInfo, Counts, Slot
+from supervision.within import Within
 
 if TYPE_CHECKING:
     import concurrent.futures
@@ -190,6 +191,7 @@ class Ref(Generic[T]):
         *args: *Ts,
         timeout: float | None = 5.0,
         wait_restart: float = 0.0,
+        propagate: bool = False,
     ) -> Coroutine[Any, Any, R]: ...
 
     @overload
@@ -199,6 +201,7 @@ class Ref(Generic[T]):
         *args: *Ts,
         timeout: float | None = 5.0,
         wait_restart: float = 0.0,
+        propagate: bool = False,
     ) -> Coroutine[Any, Any, R]: ...
 
     def call(
@@ -207,14 +210,19 @@ class Ref(Generic[T]):
         *args: *Ts,
         timeout: float | None = 5.0,
         wait_restart: float = 0.0,
+        propagate: bool = False,
     ) -> Coroutine[Any, Any, Any]:
         """Have the actor run its `method(*args)` and return what it returns.
 
         Raises CallTimeout after `timeout` seconds (None: no limit; the actor goes on), ServerDied
         at once when the actor ends before it answered, NoProc if none runs (after having waited
         up to `wait_restart` seconds for one), CallingSelf where it would wait for itself,
-        MailboxFull, and what the handler gives as an answer.
+        MailboxFull, and what the handler gives as an answer. With `propagate` the handler sees a
+        copy of the caller's context variables in place of the actor's.
         """
+        if propagate:
+            method = cast("Callable[[T, *Ts], Any]", Within(method))
+
         info = self._slot.info
         if isinstance(info, Actor):
             # Not a coroutine function, to spare a frame per call.
@@ -222,12 +230,17 @@ class Ref(Generic[T]):
 
         return self._call_later(method, args, timeout, wait_restart)
 
-    def cast(self, method: Callable[[T, *Ts], object], *args: *Ts) -> None:
+    def cast(self, method: Callable[[T, *Ts], object], *args: *Ts, propagate: bool = False) -> None:
         """Have the actor run its `method(*args)` some time; no effect if none runs.
 
-        Never waits; raises MailboxFull if the mailbox is full and nothing may be dropped.
+        Never waits; raises MailboxFull if the mailbox is full and nothing may be dropped. With
+        `propagate` the handler sees a copy of the caller's context variables.
         """
-        actor = self._actor_or_none()
+        if propagate:
+            method = cast("Callable[[T, *Ts], Any]", Within(method))
+
+        info = self._slot.info
+        actor = info if isinstance(info, Actor) else self._actor_or_none()
         if actor is not None:
             actor.tell(method, args)
 

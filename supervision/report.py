@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from supervision.reasons import Crash, Reason
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from supervision.telemetry import Bus, EventName
 
@@ -22,6 +22,7 @@ __all__ = (
     "CHILD_STARTED",
     "CHILD_TERMINATED",
     "LOGGER_NAME",
+    "ORPHANS",
     "RESTARTS_EXCEEDED",
     "SHUTDOWN_ERROR",
     "START_ERROR",
@@ -37,6 +38,7 @@ CHILD_STARTED: Final[EventName] = ("supervisor", "child", "started")
 CHILD_TERMINATED: Final[EventName] = ("supervisor", "child", "terminated")
 START_ERROR: Final[EventName] = ("supervisor", "child", "start_error")
 SHUTDOWN_ERROR: Final[EventName] = ("supervisor", "child", "shutdown_error")
+ORPHANS: Final[EventName] = ("supervisor", "child", "orphans")
 ZOMBIE: Final[EventName] = ("supervisor", "child", "zombie")
 RESTARTS_EXCEEDED: Final[EventName] = ("supervisor", "restarts", "exceeded")
 
@@ -91,6 +93,11 @@ class Reporter:
     def zombie(self, supervisor: str, subject: Subject, reason: Reason) -> None:
         """Report that a child refuses to end and was given up."""
         self._emit(ZOMBIE, logging.ERROR, supervisor, subject, reason, "refuses to end")
+
+    def orphans(self, supervisor: str, subject: Subject, tasks: Sequence[object]) -> None:
+        """Report that a child left tasks behind; only looked for in the loop's debug mode."""
+        text = f"left {len(tasks)} tasks behind, use spawn() for them: {tasks!r}"
+        self._emit(ORPHANS, logging.WARNING, supervisor, subject, None, text.replace("%", "%%"))
 
     def exceeded(self, supervisor: str, subject: Subject, reason: Reason) -> None:
         """Report that the supervisor gives up because of this child."""

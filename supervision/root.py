@@ -13,6 +13,7 @@ import math
 import random as random_module
 import warnings
 from dataclasses import KW_ONLY, dataclass
+from threading import get_ident
 from typing import TYPE_CHECKING, ClassVar, Self
 
 from supervision.child import CURRENT, Child, Ignored, Service
@@ -20,6 +21,7 @@ from supervision.errors import CallingSelf, NoProc
 from supervision.reasons import Crash, Escalate, Reason, Shutdown
 from supervision.report import Offender
 from supervision.slot import Slot
+from supervision.spawn import orphans
 from supervision.spec import ChildSpec, ChildType, Restart
 from supervision.tree import Tree
 
@@ -49,13 +51,17 @@ class Options:
     deadlines: Deadlines | None = None
 
     def tree(self) -> Tree:
-        """Return a new tree in the running loop."""
-        return Tree(
+        """Return a new tree in the running loop; in debug mode it looks for orphans."""
+        tree = Tree(
             telemetry=self.telemetry,
             clock=self.clock,
             random=self.random,
             deadlines=self.deadlines,
         )
+        if tree.loop.get_debug():
+            tree.find_orphans = orphans
+
+        return tree
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,8 +171,8 @@ class RootedService(Service):
     def refuse_deadlock(self) -> None:
         """Raise if the caller cannot be answered: other loop, not alive, or started by us."""
         tree = self.tree_context
-        if asyncio.get_running_loop() is not tree.loop:
-            raise RuntimeError(f"{self.name!r} lives in another event loop; call it from there")
+        if get_ident() != tree.thread or not tree.loop.is_running():
+            tree.check_loop(self.name)
 
         if not self.alive:
             raise NoProc(self)

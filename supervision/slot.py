@@ -174,16 +174,18 @@ class Slot:
 
         self._wake()
 
-    def vacate(self, reason: Reason, state: State = State.UNDEFINED) -> None:
-        """Note that the incarnation is over."""
+    def vacate(self, reason: Reason, *, for_good: bool = False) -> None:
+        """Note that the incarnation is over; `for_good` if the slot goes with it."""
         child, self.child = self.child, None
         self.info = ABSENT
-        self.state = state
+        self.state = State.UNDEFINED
         if self.spec.name is not None:
             self.spec.name.release(self)
 
         if child is not None:
-            self._remember(child, reason)
+            if not for_good:
+                self._remember(child, reason)
+
             child.forget()
 
     def discard(self) -> None:
@@ -262,6 +264,7 @@ class Slot:
         self.history.append(Ending(self.tree.clock(), child.pid, child.generation, str(reason)))
 
     def _wake(self) -> None:
-        for waiter in self._waiters or ():
-            if not waiter.done():
-                waiter.set_result(None)
+        if self._waiters is not None:
+            for waiter in self._waiters:
+                if not waiter.done():
+                    waiter.set_result(None)

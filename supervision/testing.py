@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import selectors
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -31,21 +32,34 @@ _DEADLOCK_AFTER: Final = 2.0
 
 
 class FakeClock:
-    """A clock that stands still until it is told to move."""
+    """A clock that stands still until it is told to move; reads `start` seconds at first."""
 
-    def __init__(self, now: float = 0.0) -> None:
-        self.now = now
+    __slots__ = ("_now",)
+
+    def __init__(self, start: float = 0.0) -> None:
+        self._now = float(start)
 
     def __call__(self) -> float:
-        """Return the time."""
-        return self.now
+        """Return the time in seconds."""
+        return self._now
 
-    def advance(self, seconds: float) -> None:
-        """Let time pass."""
-        if seconds < 0:
-            raise ValueError(f"time does not run backwards, got {seconds!r}")
+    def __repr__(self) -> str:
+        return f"FakeClock(now={self._now!r})"
 
-        self.now += seconds
+    @property
+    def now(self) -> float:
+        """The time in seconds."""
+        return self._now
+
+    def advance(self, seconds: float) -> float:
+        """Let time pass; return the new time. ValueError unless 0 or more and finite."""
+        if not 0 <= seconds < math.inf:
+            raise ValueError(
+                f"advance(seconds={seconds!r}): time moves forward by a finite number of seconds"
+            )
+
+        self._now += seconds
+        return self._now
 
 
 class _JumpingSelector(selectors.DefaultSelector):

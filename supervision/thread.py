@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = (
     "StopToken",
     "in_thread",
+    "resolve_from_thread",
 )
 
 
@@ -57,9 +58,9 @@ def in_thread(function: Callable[..., object]) -> Callable[..., Awaitable[None]]
             try:
                 function(stop, *args)
             except BaseException as exc:
-                _tell(loop, over, exc)
+                resolve_from_thread(loop, over, exc)
             else:
-                _tell(loop, over, None)
+                resolve_from_thread(loop, over, None)
 
         threading.Thread(target=body, name=getattr(function, "__name__", None), daemon=True).start()
         ready()
@@ -83,9 +84,11 @@ async def _join(over: asyncio.Future[None], stop: StopToken) -> None:
         raise cancelled
 
 
-def _tell(
+def resolve_from_thread(
     loop: asyncio.AbstractEventLoop, over: asyncio.Future[Any], exc: BaseException | None
 ) -> None:
+    """Let `over` be done, with `exc` if there is one, from a thread that has ended."""
+
     def resolve() -> None:
         if over.done():
             return

@@ -14,10 +14,10 @@ anything; a fake does what it is told and raises when it was told nothing.
 
 from __future__ import annotations
 
-from dspex.testing.clock import FakeClock
 from dspex.testing.loop import VirtualTimeLoop
 from dspex.testing.models import ScriptedModel
 from dspex.testing.transport import Answer, FakeReply, FakeTransport, chat_reply
+from supervision.testing import FakeClock
 
 __all__ = (
     "Answer",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, ClassVar
@@ -33,6 +34,8 @@ from supervision import (
     Supervisor,
     handle,
 )
+from supervision.actor import MESSAGE_BUDGET
+from supervision.front import INLINE_BUDGET
 from supervision.mailbox import Overflow
 from supervision.testing import settle, wait_restarted
 
@@ -257,7 +260,7 @@ class TestCall:
         async with started() as ref:
             await settle()
             task = asyncio.ensure_future(other())
-            for _ in range(640):
+            for _ in range(10 * INLINE_BUDGET):
                 await ref.call(Counter.add, 1)
 
             task.cancel()
@@ -395,14 +398,37 @@ class TestCall:
         specs = [ChildSpec("a", Counter), ChildSpec("b", Counter)]
         async with Supervisor(specs) as root:
             a, b = root.ref("a", Counter), root.ref("b", Counter)
-            for call in (a.call(Counter.ask_self, a), a.call(Counter.ask, b, a)):
-                with pytest.raises(ServerDied) as death:
-                    await call
+            pid = a.pid
+            with pytest.raises(ServerDied) as death:
+                await a.call(Counter.ask_self, a)
 
-                reason = death.value.reason
-                assert isinstance(reason, Crash)
-                assert isinstance(reason.exc, CallingSelf | ServerDied)
-                await asyncio.sleep(1)
+            assert isinstance(death.value.reason, Crash)
+            assert isinstance(death.value.reason.exc, CallingSelf)
+            await wait_restarted(a, pid)
+            with pytest.raises(ServerDied) as death:
+                await a.call(Counter.ask, b, a)
+
+            # The one that would close the circle is refused, and the other dies of its death.
+            assert isinstance(death.value.reason, Crash)
+            died = death.value.reason.exc
+            assert isinstance(died, ServerDied)
+            assert isinstance(died.reason, Crash)
+            assert isinstance(died.reason.exc, CallingSelf)
+
+    async def test_waiting_for_another_is_no_circle(self) -> None:
+        """Pitfall 25: actors may wait for each other one after another, and from other tasks."""
+
+        class Asking(Counter):
+            @handle.call
+            async def sum(self, other: Ref[Counter]) -> int:
+                mine = await other.call(Counter.slow_add, 1, 0.1)
+                beside = self.spawn(other.call(Counter.slow_add, 1, 0.1))
+                return mine + await beside
+
+        async with Supervisor([ChildSpec("a", Asking), ChildSpec("b", Counter)]) as root:
+            a, b = root.ref("a", Asking), root.ref("b", Counter)
+            assert await a.call(Asking.sum, b) == 3
+            assert await a.call(Asking.sum, b) == 7
 
     async def test_context_of_the_caller_stays_out(self) -> None:
         """Pitfall 17: an inline handler runs in the actor's context, not in the caller's."""
@@ -627,3 +653,108 @@ class TestIntrospection:
             await settle()
 
         assert [type(down.reason) for down in downs] == [Normal, NoProc]
+
+
+class TestEdges:
+    """What hardly ever happens, and must be right when it does."""
+
+    async def test_busy_mailbox_leaves_the_loop_its_turns(self) -> None:
+        """Design of the mailbox: it is drained in batches, between which others have their turn."""
+        turns = 0
+
+        async def other() -> None:
+            nonlocal turns
+            while True:
+                turns += 1
+                await asyncio.sleep(0)
+
+        async with started() as ref:
+            await settle()
+            for _ in range(MESSAGE_BUDGET * 10):
+                ref.cast(Counter.bump)
+
+            task = asyncio.ensure_future(other())
+            await ref.call(Counter.slow_add, 0, 0.0)
+            task.cancel()
+            assert turns >= 10
+
+    async def test_messages_without_an_incarnation(self) -> None:
+        """G05: an actor that was never started takes nothing and tells nothing."""
+        actor = Counter()
+        with pytest.raises(NoProc):
+            actor.stop()
+
+        with pytest.raises(NoProc):
+            await actor.system(lambda front: front)
+
+        with pytest.raises(TypeError, match=r"handle\.call"):
+            await actor.request(Counter.add, (1,), None)
+
+    async def test_cast_after_the_end(self) -> None:
+        """G07: a cast to an actor that is ending is lost without a word."""
+        async with started(Counter, restart=Restart.TEMPORARY) as ref:
+            actor = ref.info
+            await ref.stop()
+            actor.tell(Counter.bump, ())
+            assert actor.statistics().queued == 0
+            with pytest.raises(ServerDied):
+                await actor.request(Counter.slow_add, (1, 1.0), None)
+
+    async def test_state_that_loses_an_attribute(self) -> None:
+        """G15: what the changed state does not have, the actor does not have either."""
+        async with started() as ref:
+            await ref.replace_state(lambda state: {"n": state["n"]})
+            assert await ref.get_state() == {"n": 0}
+
+    async def test_infinite_timeout_is_none(self) -> None:
+        """G04: infinity is no limit, as None is."""
+        async with started() as ref:
+            assert await ref.call(Counter.slow_add, 1, 1.0, timeout=math.inf) == 1
+
+    async def test_host_s_own_timeout_is_not_ours(self) -> None:
+        """Pitfall 4: a TimeoutError from around a wait is not taken for the wait's own limit."""
+
+        class Small(Counter):
+            maxsize: ClassVar[int | None] = 1
+
+        async with Supervisor([ChildSpec("it", Small)]) as root:
+            ref = root.ref("it", Small)
+            calls = [asyncio.ensure_future(ref.call(Small.slow_add, 1, 1.0)) for _ in range(2)]
+            await settle()
+            with pytest.raises(TimeoutError) as caught:
+                async with asyncio.timeout(0.1):
+                    await ref.call(Small.slow_add, 1, 1.0, timeout=100.0)
+
+            assert not isinstance(caught.value, CallTimeout)
+            await asyncio.gather(*calls)
+
+    async def test_stop_ends_system_requests(self) -> None:
+        """G15: who asks an actor that ends for its state is told so."""
+        async with started(Counter, restart=Restart.TEMPORARY) as ref:
+            busy = asyncio.ensure_future(ref.call(Counter.slow_add, 1, 10.0))
+            await settle()
+            asking = asyncio.ensure_future(ref.get_state())
+            gone = asyncio.ensure_future(ref.get_state())
+            await settle()
+            gone.cancel()
+            stops = [asyncio.ensure_future(ref.stop(Shutdown())) for _ in range(2)]
+            await settle()
+            ref.slot.current().exit(Shutdown())
+            for ended in (busy, asking):
+                with pytest.raises(ServerDied):
+                    await ended
+
+            await asyncio.gather(*stops, return_exceptions=True)
+
+    async def test_crash_names_its_last_message(self, caplog: pytest.LogCaptureFixture) -> None:
+        """G10: the report of a crash has the last message, the state and the error."""
+        caplog.set_level("ERROR", "supervision")
+        async with started(Counter, restart=Restart.TEMPORARY) as ref:
+            for method in (Counter.slow_fail, Counter.fail):
+                with pytest.raises((ServerDied, NoProc)):
+                    await ref.call(method)
+
+        record = next(record for record in caplog.records if "actor" in record.getMessage())
+        assert record.__dict__["last_message"] == "slow_fail"
+        assert record.__dict__["state"]["n"] == 0
+        assert record.exc_info is not None

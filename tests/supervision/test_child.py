@@ -16,6 +16,7 @@ import pytest
 from supervision import (
     BRUTAL_KILL,
     CallingSelf,
+    Child,
     ChildSpec,
     Crash,
     Down,
@@ -25,6 +26,7 @@ from supervision import (
     NoProc,
     Normal,
     Restart,
+    Service,
     Shutdown,
     StartFailed,
     State,
@@ -32,6 +34,7 @@ from supervision import (
     Supervisor,
     TimedOut,
 )
+from supervision.child import CURRENT
 from supervision.testing import crash, settle, wait_restarted, wait_until
 
 Ready = Callable[..., None]
@@ -481,3 +484,69 @@ class TestMemory:
             gc.collect()
             await settle()
             assert root.count_children().active == 200
+
+
+class TestEdges:
+    """What hardly ever happens, and must be right when it does."""
+
+    async def test_service_says_what_it_lacks(self) -> None:
+        """A service that does not say how it serves is a mistake, and crashes at once."""
+
+        class Nothing(Service):
+            pass
+
+        with pytest.raises(StartFailed) as failed:
+            async with Supervisor([ChildSpec("it", Nothing)]):
+                pass
+
+        assert isinstance(failed.value.__cause__, NotImplementedError)
+        assert not Nothing().outlives_cancel()
+
+    async def test_ready_of_a_child_whose_start_was_given_up(self) -> None:
+        """G01: to become ready after one was told to stop is no start."""
+
+        async def late(*, ready: Any) -> None:
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                ready()
+                raise
+
+        async with Supervisor() as root:
+            spec = ChildSpec("it", late, start_timeout=0.1)
+            with pytest.raises(StartFailed, match="timed out"):
+                await root.start_child(spec)
+
+    async def test_class_without_a_signature(self) -> None:
+        """C10: what cannot be asked for its parameters is started without `ready`."""
+        async with Supervisor() as root:
+            with pytest.raises(StartFailed) as failed:
+                await root.start_child(ChildSpec("it", type))
+
+            assert isinstance(failed.value.__cause__, TypeError)
+
+    async def test_representation(self) -> None:
+        """A child tells what it is and where it stands."""
+        seen: list[str] = []
+
+        async def child(*, ready: Any) -> None:
+            me = CURRENT.get()
+            assert me is not None
+            seen.append(repr(me))
+            ready()
+            seen.append(repr(me))
+            CHILDREN.append(me)
+
+        async with Supervisor([ChildSpec("it", child, restart=Restart.TEMPORARY)], name="r"):
+            await settle()
+
+        (me,) = CHILDREN
+        CHILDREN.clear()
+        assert [text.split()[-1] for text in (*seen, repr(me))] == ["starting>", "up>", "over>"]
+        me.stop(1.0)
+        assert not me.ask_to_stop()
+        with pytest.raises(RuntimeError, match="twice"):
+            me.ready(None)
+
+
+CHILDREN: list[Child] = []

@@ -69,7 +69,7 @@ async def test_memory_follows_what_is_open() -> None:
         deadlines.after(60.0, lambda: None).cancel()
 
     (queue,) = deadlines._queues.values()
-    assert len(queue._entries) < 200
+    assert len(queue.entries) < 200
     assert len(deadlines) == 10
     for deadline in open_ones:
         deadline.cancel()

@@ -393,3 +393,50 @@ async def test_many_items_at_little_memory() -> None:
             most = max(most, len(alive))
 
     assert most <= 100 + 64 + 1
+
+
+async def test_supervisor_without_patience_ends_its_streams() -> None:
+    """U06, T05: a task supervisor that is killed gives the items of its streams no grace."""
+    stops: list[int] = []
+
+    async def stubborn(number: int) -> None:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            stops.append(number)
+            await asyncio.Event().wait()
+
+    async with Supervisor(
+        [ChildSpec("tasks", TaskSupervisor.child(shutdown=1000.0), shutdown=1.0)]
+    ) as root:
+        tasks = root.ref("tasks", TaskSupervisor)
+        stream = aiter(tasks.async_stream(stubborn, range(3), max_concurrency=3, timeout=None))
+        first = asyncio.ensure_future(anext(stream))
+        await settle()
+        began = asyncio.get_running_loop().time()
+        await root.terminate_child("tasks")
+        assert asyncio.get_running_loop().time() - began < 10
+        assert sorted(stops) == [0, 1, 2]
+        assert "running" in repr(stream)
+        first.cancel()
+        await asyncio.wait([first])
+
+
+async def test_a_thousand_at_once_leave_the_loop_its_turns() -> None:
+    """U07: tasks are started in batches, from an asynchronous input as well."""
+
+    async def inputs() -> AsyncIterator[int]:
+        for number in range(1_000):
+            yield number
+
+    async def work(number: int) -> int:
+        return number
+
+    async with TaskSupervisor() as tasks:
+        for items in (range(1_000), inputs()):
+            results = [
+                result.value
+                async for result in tasks.async_stream(work, items, max_concurrency=1_000)
+                if isinstance(result, Ok)
+            ]
+            assert results == list(range(1_000))

@@ -11,6 +11,7 @@ import pytest
 from supervision import (
     BRUTAL_KILL,
     CallTimeout,
+    ChildSpec,
     Crash,
     Exit,
     MaxChildren,
@@ -20,6 +21,7 @@ from supervision import (
     Restart,
     ServerDied,
     Shutdown,
+    Supervisor,
     TaskSupervisor,
     await_many,
     yield_many,
@@ -335,3 +337,76 @@ class TestEnd:
         release.set()
         await settle()
         assert tree.zombies == set()
+
+
+class TestEdges:
+    """What hardly ever happens, and must be right when it does."""
+
+    async def test_refs_forward(self) -> None:
+        """U02: a ref to a task supervisor does what that does."""
+        seen: list[int] = []
+
+        async def note() -> int:
+            seen.append(1)
+            return 1
+
+        async with Supervisor([ChildSpec("tasks", TaskSupervisor.child())]) as root:
+            tasks = root.ref("tasks", TaskSupervisor)
+            await tasks.start_child(note)
+            assert await tasks.async_nolink(note).await_() == 1
+            assert await tasks.async_(note).await_() == 1
+            assert [result async for result in tasks.async_stream(answer, [0.0])] == [Ok(42)]
+            assert seen == [1, 1, 1]
+
+    async def test_supervisor_that_is_killed_kills_its_work(self) -> None:
+        """T05: a task supervisor without time to stop gives its work none either."""
+        async with Supervisor(
+            [ChildSpec("tasks", TaskSupervisor.child(), shutdown=BRUTAL_KILL)]
+        ) as root:
+            tasks = root.ref("tasks", TaskSupervisor)
+            single = tasks.async_nolink(stubborn)
+            stream = aiter(tasks.async_stream(lambda _: stubborn(), [1, 2], timeout=None))
+            first = asyncio.ensure_future(anext(stream))
+            await settle()
+            assert single.outcome is None
+            await root.terminate_child("tasks")
+            assert root.zombies == ()
+            # They gave in after three cancellations, so their ends are those of work that returned.
+            assert isinstance(single.outcome, Ok)
+            await asyncio.gather(first, return_exceptions=True)
+
+    async def test_somebody_else_s_timeout(self) -> None:
+        """U03: a time limit around a wait is not taken for that of the wait."""
+        async with TaskSupervisor() as tasks:
+            work = [tasks.async_nolink(answer, 10.0) for _ in range(2)]
+            for wait in (work[0].yield_(100.0), await_many(work, 100.0), yield_many(work, 100.0)):
+                with pytest.raises(TimeoutError) as caught:
+                    async with asyncio.timeout(0.1):
+                        await wait
+
+                assert not isinstance(caught.value, CallTimeout)
+
+    async def test_many_too_slow(self) -> None:
+        """U05: await_many has one limit for all; yield_many may end or ignore the late ones."""
+        async with TaskSupervisor() as tasks:
+            work = [tasks.async_nolink(answer, seconds) for seconds in (0.1, 10.0)]
+            with pytest.raises(CallTimeout, match="2 tasks"):
+                await await_many(work, 1.0)
+
+            assert await await_many([]) == []
+            kept, late = await yield_many(work, 1.0, on_timeout="ignore")
+            assert kept[1] == Ok(42)
+            assert late[1] is None
+            ((ended, outcome),) = await yield_many([late[0]], 0.1, on_timeout="kill_task")
+            assert outcome is None
+            assert isinstance(ended.outcome, Exit)
+
+    async def test_shutdown_of_what_is_over(self) -> None:
+        """U04: work that has ended keeps its outcome, whatever is asked of it."""
+        async with TaskSupervisor() as tasks:
+            work = tasks.async_nolink(answer)
+            await settle()
+            work.kill()
+            work.stop(Shutdown(), 1.0)
+            assert await work.shutdown() == Ok(42)
+            assert "Ok" in repr(work)

@@ -29,7 +29,7 @@ def test_fake_clock() -> None:
     clock = FakeClock(1.0)
     clock.advance(2.5)
     assert clock() == 3.5
-    with pytest.raises(ValueError, match="backwards"):
+    with pytest.raises(ValueError, match="forward"):
         clock.advance(-1)
 
 

@@ -7,7 +7,7 @@ import math
 import pytest
 from hypothesis import given, strategies as st
 
-from dspex.testing import FakeClock
+from supervision.testing import FakeClock
 
 
 def test_stands_still_until_told() -> None:
