@@ -24,6 +24,7 @@ from supervision.errors import NoProc
 from supervision.reasons import (
     SHUTDOWN,
     Crash,
+    Escalate,
     Ignore,
     Killed,
     Normal,
@@ -313,12 +314,14 @@ class Child:
             work.close()
             raise NoProc(self.slot)
 
-        task = self.tree.loop.create_task(work, context=self.context.copy())
+        task = self.tree.loop.create_task(self._contain(work), context=self.context.copy())
         if self._spawned is None:
             self._spawned = set()
 
         self._spawned.add(task)
         task.add_done_callback(self._spawned_ended)
+        # Cancelled before its first step, the task never came to await it.
+        task.add_done_callback(lambda _: work.close())
         return task
 
     async def end_spawned(self) -> None:
@@ -419,6 +422,14 @@ class Child:
         reason = classify(exc, stop_requested=self.stop_requested)
         return Killed() if self.killed and reason == SHUTDOWN else reason
 
+    async def _contain(self, work: Coroutine[Any, Any, R]) -> R:
+        """Await `work`; what would end the event loop ends the tree instead, in good order."""
+        try:
+            return await work
+        except (SystemExit, KeyboardInterrupt) as exc:
+            self.exit(Escalate(exc))
+            raise asyncio.CancelledError from exc
+
     def _spawned_ended(self, task: asyncio.Task[Any]) -> None:
         if self._spawned is not None:
             self._spawned.discard(task)
@@ -506,7 +517,8 @@ class Child:
             self.service.abandoned()
 
         self.owner.child_abandoned(self)
-        self._finish(Killed())
+        limit = self._start_timed_out
+        self._finish(Killed() if limit is None else TimedOut(limit))
 
 
 def failure_of(outcome: StartOutcome) -> Reason | None:

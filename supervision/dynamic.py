@@ -21,7 +21,16 @@ from supervision.errors import (
 )
 from supervision.intensity import Intensity
 from supervision.introspect import draw
-from supervision.reasons import SHUTDOWN, Crash, Escalate, Reason, Shutdown, Stop, cause_of
+from supervision.reasons import (
+    SHUTDOWN,
+    Crash,
+    Escalate,
+    Reason,
+    Shutdown,
+    Stop,
+    TimedOut,
+    cause_of,
+)
 from supervision.ref import Ref, SupervisorRef, make_ref
 from supervision.root import Nested, Options, RootedService
 from supervision.slot import ChildInfo, Counts, Slot, count, start_failure
@@ -249,11 +258,15 @@ class DynamicBase(RootedService):
 
     def _on_failed_start(self, slot: Slot, child: Child, reason: Reason) -> None:
         ignored = child.outcome == "ignored"
-        if not ignored and not child.stop_requested:
+        # A start that took too long was ended by us as well, but not because anybody asked.
+        asked = slot.state == State.STOPPING or (
+            child.stop_requested and not isinstance(reason, TimedOut)
+        )
+        if not ignored and not asked:
             self.tree_context.reporter.start_error(self.name, slot, reason)
 
         slot.vacate(reason)
-        if ignored or child.generation == 1 or child.stop_requested or self._stopping:
+        if ignored or child.generation == 1 or asked or self._stopping:
             self._remove(slot)
         else:
             self._schedule(slot, reason)

@@ -122,6 +122,7 @@ class Engine:
         self._asking = False
         self._index = 0
         self._waiter: asyncio.Future[None] | None = None
+        self._enders: list[asyncio.Future[None]] = []
         self._room: asyncio.Future[None] | None = None
 
     def __repr__(self) -> str:
@@ -155,8 +156,10 @@ class Engine:
         """End what is still running; return when it is over."""
         self.end_soon()
         while self._running or self._pump is not None:
-            self._waiter = self.owner.tree_context.loop.create_future()
-            await self._waiter
+            # One each: more than one task may be ending the stream.
+            idle: asyncio.Future[None] = self.owner.tree_context.loop.create_future()
+            self._enders.append(idle)
+            await idle
 
     def end_soon(self) -> None:
         """End what is still running and close the input."""
@@ -174,6 +177,8 @@ class Engine:
         if close is not None:
             close()
 
+        # Another task may be waiting for a result, which will not come.
+        _wake(self._waiter)
         self._forget_if_idle()
 
     def stop(self, reason: Reason) -> None:
@@ -192,7 +197,6 @@ class Engine:
         self.owner.release()
         if self._closed:
             self._forget_if_idle()
-            _wake(self._waiter)
             return
 
         if not self.options.ordered:
@@ -216,7 +220,7 @@ class Engine:
         return [*self._running, *pump]
 
     async def _next(self) -> Outcome[Any] | None:
-        while True:
+        while not self._closed:
             if self._failure is not None:
                 raise self._failure
 
@@ -235,6 +239,8 @@ class Engine:
             elif self._failure is None:
                 self._waiter = self.owner.tree_context.loop.create_future()
                 await self._waiter
+
+        return None
 
     def _deliver(self, item: _Item) -> Outcome[Any]:
         result = item.result
@@ -324,7 +330,7 @@ class Engine:
         if self._pump is None:
             self._pump = _Pump(self)
             self.owner.add_engine(self)
-            self._pump.begin(self._read(source))
+            self._pump.begin(contain(self._read, source))
         else:
             _wake(self._room)
 
@@ -336,6 +342,10 @@ class Engine:
                 try:
                     value = await anext(source)
                 except StopAsyncIteration:
+                    return
+
+                if self._closed:
+                    # The input did not let itself be cancelled.
                     return
 
                 self._spawn(value)
@@ -357,6 +367,8 @@ class Engine:
     def _forget_if_idle(self) -> None:
         if not self._running and self._pump is None:
             self.owner.drop_engine(self)
+            while self._enders:
+                _wake(self._enders.pop())
 
 
 def _wake(waiter: asyncio.Future[None] | None) -> None:

@@ -272,11 +272,12 @@ class Front(Service):
         """Send a request and wait for its answer, and for room if need be; never in a circle."""
         caller = CURRENT.get()
         waiter = None if caller is None else self._refuse_cycle(caller)
-        if self._closed is not None:
-            raise ServerDied(self.name, self._closed)
-
         if mailbox.full and mailbox.overflow == "block":
             await self._wait_room(child, timeout)
+
+        # Checked after the wait: who was let in may find that the actor has ended meanwhile.
+        if self._closed is not None:
+            raise ServerDied(self.name, self._closed)
 
         future = child.tree.loop.create_future()
         if not mailbox.put((*what, future)):

@@ -758,3 +758,35 @@ class TestEdges:
         assert record.__dict__["last_message"] == "slow_fail"
         assert record.__dict__["state"]["n"] == 0
         assert record.exc_info is not None
+
+
+class Narrow(Actor):
+    """Has room for one message, and crashes on the second."""
+
+    maxsize = 1
+
+    @handle.call
+    async def work(self, n: int) -> int:
+        if n == 1:
+            raise ValueError("bug")
+
+        await asyncio.sleep(1)
+        return n
+
+
+async def test_crash_reaches_who_was_just_let_into_the_mailbox() -> None:
+    """Pitfall 30: nobody waits for an actor that has ended, whatever turn they are in."""
+    async with Supervisor([ChildSpec("it", Narrow, restart=Restart.TEMPORARY)]) as root:
+        await settle()
+        ref = root.ref("it", Narrow)
+        async with asyncio.timeout(60):
+            answers = await await_all([ref.call(Narrow.work, n, timeout=None) for n in range(10)])
+
+    assert answers[0] == 0
+    assert [type(each) for each in answers[1:]] == [ServerDied] * 9
+
+
+async def await_all(calls: list[Any]) -> list[object]:
+    """Await all at once; an error is a result."""
+    results: list[object] = await asyncio.gather(*calls, return_exceptions=True)
+    return results

@@ -405,3 +405,76 @@ class TestStop:
             assert root.count_children().active == 10_000
 
         assert root.which_children() == []
+
+
+class TestSlowRestart:
+    async def test_restart_that_takes_too_long_is_tried_again(self) -> None:
+        """F01: a start that exceeds its limit is a failed attempt, not the end of the child."""
+        starts = 0
+
+        async def slow(*, ready: Any) -> None:
+            nonlocal starts
+            starts += 1
+            if starts in (1, 4):
+                ready()
+
+            await asyncio.Event().wait()
+
+        async with DynamicSupervisor(intensity=3) as root:
+            ref = await start(root, ChildSpec("it", slow, start_timeout=1.0))
+            pid = crash(ref)
+            await wait_restarted(ref, pid)
+            assert (starts, root.count_children().active) == (4, 1)
+
+    async def test_restarts_that_always_take_too_long_end_the_supervisor(self) -> None:
+        """I04: each of them counts; a start that resists its cancellation is no exception."""
+        starts = 0
+        over = asyncio.Event()
+
+        async def slow(*, ready: Any) -> None:
+            nonlocal starts
+            starts += 1
+            if starts == 1:
+                ready()
+
+            while not over.is_set():
+                try:
+                    await over.wait()
+                except asyncio.CancelledError:
+                    if starts == 1:
+                        raise
+
+        async def burn_out() -> None:
+            async with DynamicSupervisor(intensity=2, period=60.0) as root:
+                crash(await start(root, ChildSpec("it", slow, start_timeout=1.0)))
+                await forever()
+
+        with pytest.raises(MaxRestartsExceeded):
+            await burn_out()
+
+        over.set()
+        await settle()
+        assert starts == 1 + 2
+
+    async def test_stop_of_a_restart_that_takes_too_long(self) -> None:
+        """F02: terminate_child ends it for good, also in the moment of its time limit."""
+        starts = 0
+
+        async def slow(*, ready: Any) -> None:
+            nonlocal starts
+            starts += 1
+            if starts == 1:
+                ready()
+
+            try:
+                await asyncio.Event().wait()
+            finally:
+                await asyncio.sleep(0.01)
+
+        async with DynamicSupervisor() as root:
+            ref = await start(root, ChildSpec("it", slow, start_timeout=1.0))
+            crash(ref)
+            await asyncio.sleep(1.015)
+            await root.terminate_child(ref)
+            await asyncio.sleep(5)
+            assert (starts, root.which_children()) == (2, [])

@@ -190,3 +190,47 @@ class TestOrphans:
 
 
 ROOT: list[Supervisor] = []
+
+
+async def test_exit_in_spawned_work_ends_the_tree_in_order() -> None:
+    """Pitfall 12: SystemExit in spawned work escalates, like that of the child itself."""
+    log: list[str] = []
+
+    async def leave() -> None:
+        await asyncio.sleep(1)
+        raise SystemExit(7)
+
+    async def child(name: str, fails: bool) -> None:
+        try:
+            if fails:
+                _ = spawn(leave())
+
+            await asyncio.Event().wait()
+        finally:
+            log.append(name)
+
+    with pytest.raises(SystemExit) as caught:
+        async with Supervisor(
+            [ChildSpec("a", child, args=("a", False)), ChildSpec("b", child, args=("b", True))]
+        ):
+            await asyncio.Event().wait()
+
+    assert caught.value.code == 7
+    assert log == ["b", "a"]
+
+
+async def test_spawned_work_that_never_began_is_closed() -> None:
+    """Pitfall 8: what is cancelled before its first step leaves no warning behind."""
+    began = False
+
+    async def work() -> None:
+        nonlocal began
+        began = True
+
+    async def child() -> None:
+        _ = spawn(work())
+
+    async with Supervisor([ChildSpec("it", child, restart=Restart.TEMPORARY)]) as root:
+        await root.ref("it").wait_ended()
+
+    assert not began

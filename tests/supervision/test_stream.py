@@ -440,3 +440,55 @@ async def test_a_thousand_at_once_leave_the_loop_its_turns() -> None:
                 if isinstance(result, Ok)
             ]
             assert results == list(range(1_000))
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+async def test_closed_by_others_while_its_consumer_waits(asynchronous: bool) -> None:
+    """U08: any number may close a stream; its consumer comes to the end and no item begins."""
+    begun = 0
+
+    async def work(n: int) -> int:
+        nonlocal begun
+        begun += 1
+        await asyncio.sleep(1)
+        return n
+
+    async def numbers() -> AsyncIterator[int]:
+        for n in range(1000):
+            yield n
+
+    async with TaskSupervisor() as tasks:
+        items = numbers() if asynchronous else range(1000)
+        stream = tasks.async_stream(work, items, max_concurrency=4)
+
+        async def consume() -> list[object]:
+            return [each async for each in stream]
+
+        async with asyncio.timeout(60), asyncio.TaskGroup() as group:
+            consumer = group.create_task(consume())
+            await asyncio.sleep(1.5)
+            group.create_task(stream.aclose())
+            group.create_task(stream.aclose())
+
+        seen = begun
+        await asyncio.sleep(5)
+
+    assert consumer.result() == [Ok(n, n) for n in range(4)]
+    assert begun == seen == 8
+
+
+async def test_exit_in_an_asynchronous_input_is_raised_to_the_consumer() -> None:
+    """U08: SystemExit in the input comes out of the loop over the results, no further."""
+
+    async def numbers() -> AsyncIterator[int]:
+        yield 1
+        raise SystemExit(3)
+
+    async with TaskSupervisor() as tasks:
+        with pytest.raises(SystemExit) as caught:
+            async for _ in tasks.async_stream(double, numbers()):
+                pass
+
+        assert tasks.alive
+
+    assert caught.value.code == 3
