@@ -13,7 +13,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable
+    from collections.abc import Callable, Iterable
 
 __all__ = ("Flights",)
 
@@ -29,6 +29,9 @@ _LEAD = _Lead()
 
 class Flights(Generic[T]):
     """The calls under way, by key. Bound to one event loop; not thread-safe.
+
+    Who may `lead` asks, and then must `land` the answer or `fail`; everybody else `follow`s. These
+    are steps and not one call around the asking, which would be a frame more in every call.
 
     Args:
         shared: tells whether an error of the leader holds for its followers too; if not, the next
@@ -48,25 +51,6 @@ class Flights(Generic[T]):
     def __repr__(self) -> str:
         followers = sum(len(queue) for queue in self._waiting.values() if queue)
         return f"<Flights {len(self)} under way, {followers} following>"
-
-    async def fly(self, key: str, ask: Callable[[], Awaitable[T]]) -> tuple[T, bool]:
-        """Return the answer for `key`, and whether this caller was the one who asked.
-
-        The whole flight in one; a hot path takes its steps: `lead`, `follow`, `land`, `fail`.
-        """
-        if not self.lead(key):
-            answer = await self.follow(key)
-            if answer is not None:
-                return answer, False
-
-        try:
-            answer = await ask()
-        except BaseException as exc:
-            self.fail(key, exc)
-            raise
-
-        self.land(key, answer)
-        return answer, True
 
     def lead(self, key: str) -> bool:
         """Tell whether nobody asks for `key` yet. If so the caller must: then `land` or `fail`."""
