@@ -176,6 +176,8 @@ def _addressed(request: Request, model: str) -> Request:
         sampling=request.sampling,
         tools=request.tools,
         tool_choice=request.tool_choice,
+        parallel_tool_calls=request.parallel_tool_calls,
         response_format=request.response_format,
+        extra=request.extra,
         sample=request.sample,
     )
