@@ -159,11 +159,11 @@ class Request:
         try:
             # A plain conversation as an array costs a quarter of the whole request as an object;
             # the one begins with "[" and the other with "{", so that they never meet.
-            plain = _plain_conversation(self)
+            conversation = _plain_conversation(self)
             return (
                 orjson.dumps(self, plain, orjson.OPT_SORT_KEYS)
-                if plain is None
-                else orjson.dumps(plain)
+                if conversation is None
+                else orjson.dumps(conversation)
             )
         except orjson.JSONEncodeError:
             whole = json.dumps(asdict(self), default=plain, sort_keys=True, ensure_ascii=True)

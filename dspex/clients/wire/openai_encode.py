@@ -14,7 +14,7 @@ import orjson
 
 from dspex.clients.wire.base import EncodedRequest
 from dspex.errors import ErrorData, ErrorKind, InvalidRequest
-from dspex.messages import DroppedParam, ImagePart
+from dspex.messages import DroppedParam, ImagePart, TextPart
 
 if TYPE_CHECKING:
     from dspex.messages import (
@@ -82,8 +82,11 @@ def _message(message: Message, compat: Compat) -> dict[str, Any]:
 
 
 def _part(part: Part, compat: Compat) -> dict[str, Any]:
-    if not isinstance(part, ImagePart):
+    if isinstance(part, TextPart):
         return {"type": "text", "text": part.text}
+
+    if not isinstance(part, ImagePart):
+        raise _invalid(f"the endpoint takes no {part.type}")
 
     is_data = part.url.startswith("data:")
     if compat.images == "none" or (compat.images == "data" and not is_data):
