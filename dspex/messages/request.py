@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import orjson
 
-from dspex.messages.coding import to_dict
+from dspex.messages.coding import plain, to_dict
 from dspex.messages.parts import Content, ReasoningPart, TextPart
 
 if TYPE_CHECKING:
