@@ -5,12 +5,16 @@
     ├── RuntimeNotFound          no runtime is open here, or several and none was chosen
     ├── SignatureError           a signature cannot be what it says
     ├── InputError               inputs of a program: missing, unknown, positional, mistyped
+    ├── InputQuarantined         an input that kept failing is refused for a while
+    ├── UnsupportedFeature       the endpoint cannot carry what a field holds; nothing was sent
     ├── ParseError               a model's text does not hold the fields it should
+    ├── AnswerRejected           every answer of a self-correcting program was found wrong
     ├── LoadError                a saved file is not ours, broken, newer, or of another shape
     ├── DatasetError             an example or a dataset cannot be used as asked
     ├── EvaluationError          an evaluation was asked for something impossible, or told to stop
     ├── OptimizerError           an optimizer was asked for something impossible
     ├── SandboxError             the offline sandbox cannot start or was scripted wrongly
+    ├── UnsupportedFeature       an endpoint has no such thing, whatever is asked of it
     └── ProviderError            one model call failed; `data` says how, as plain data
         ├── RateLimited          429 that passes; `retry_after_s` says when
         ├── QuotaExhausted       429 that does not pass by waiting
@@ -44,6 +48,7 @@ from typing import Any, ClassVar
 from dspex.usage import Usage
 
 __all__ = (
+    "AnswerRejected",
     "Attempt",
     "AuthError",
     "BudgetExceeded",
@@ -59,6 +64,7 @@ __all__ = (
     "ErrorKind",
     "EvaluationError",
     "InputError",
+    "InputQuarantined",
     "InvalidRequest",
     "LoadError",
     "OptimizerError",
@@ -75,6 +81,7 @@ __all__ = (
     "ServerError",
     "SignatureError",
     "TransportError",
+    "UnsupportedFeature",
     "to_exception",
 )
 
@@ -121,6 +128,10 @@ class InputError(DspexError):
     """Raised when a program is called with inputs its signature does not take."""
 
 
+class UnsupportedFeature(DspexError):
+    """Raised before a call whose endpoint cannot carry a part of the question; nothing was sent."""
+
+
 class LoadError(DspexError):
     """Raised when a saved program cannot be loaded; nothing has been changed."""
 
@@ -139,6 +150,10 @@ class OptimizerError(DspexError):
 
 class SandboxError(DspexError):
     """Raised when the offline sandbox cannot start, died, or was scripted wrongly."""
+
+
+class UnsupportedFeature(DspexError):
+    """Raised when an endpoint cannot do at all what is asked of it; nothing was sent."""
 
 
 class ParseError(DspexError):
@@ -177,6 +192,47 @@ class ParseError(DspexError):
             text=self.text,
             parsed=self.parsed,
             missing=self.missing,
+        )
+        return rebuild, ()
+
+
+class AnswerRejected(DspexError):
+    """Raised when a self-correcting program found every one of its answers wrong.
+
+    Args:
+        problem: what is wrong, with the last answer and its reason.
+        rejected: each answer with the reason against it, oldest first.
+    """
+
+    def __init__(self, problem: str, rejected: tuple[tuple[Any, str], ...] = ()) -> None:
+        self.problem = problem
+        self.rejected = rejected
+        super().__init__(problem)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.problem, self.rejected)
+
+
+class InputQuarantined(DspexError):
+    """Raised when an input that kept failing is called again before its quarantine has ended.
+
+    Args:
+        problem: what is wrong, with the input and the time left.
+        retry_after_s: seconds until it is tried again.
+        failures: the errors that brought it here, as text, oldest first.
+    """
+
+    def __init__(
+        self, problem: str, *, retry_after_s: float = 0.0, failures: tuple[str, ...] = ()
+    ) -> None:
+        self.problem = problem
+        self.retry_after_s = retry_after_s
+        self.failures = failures
+        super().__init__(problem)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        rebuild = partial(
+            type(self), self.problem, retry_after_s=self.retry_after_s, failures=self.failures
         )
         return rebuild, ()
 
@@ -223,7 +279,8 @@ class ErrorData:
     step of the pipeline that failed ("connect", "first byte", "limiter", ...); `stale_socket` marks
     a pooled connection that the server had already closed, which says nothing about its health;
     `delivered` says that part of the answer had already been handed on, so that a retry would
-    repeat it. `attempts` are the tries behind a call's final error, oldest first.
+    repeat it; `limit_per_min` is the limit of requests that a refusal named. `attempts` are the
+    tries behind a call's final error, oldest first.
     """
 
     kind: ErrorKind
@@ -239,6 +296,7 @@ class ErrorData:
     stage: str | None = None
     stale_socket: bool = False
     delivered: bool = False
+    limit_per_min: float | None = None
     attempts: tuple[Attempt, ...] = ()
 
     @property

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterable
-from typing import TypeVar
+from typing import Any, Generic, TypeVar
 
 from dspex.effects.scoping import current, enter
 
@@ -20,11 +20,21 @@ async def map(
     *,
     max_concurrency: int = 100,
     name: str = "map",
+    until: Callable[[R], bool] | None = None,
 ) -> list[R]:
     """Apply an async function to every item, at most `max_concurrency` at a time, results in order.
 
     Each item runs in a scope named by its index, so that a replay finds its calls whatever order
     they finish in. Items are pulled only when there is room.
+
+    Args:
+        function: what is done with an item.
+        items: any sync or async iterable.
+        max_concurrency: how many items are worked on at the same time.
+        name: of the scope that holds the items' scopes.
+        until: ends the list with the first result, in the order of the items, for which it is
+            true; what is under way behind that item is cancelled. Which item that is depends on the
+            results alone and not on which came first.
 
     Raises:
         ExceptionGroup: with the failure of each item that had failed when the others were
@@ -38,13 +48,14 @@ async def map(
     outer = current().child(name)
     source = _numbered(items)
     lock = asyncio.Lock()
+    end = None if until is None else _End(until, results)
 
     async def work() -> None:
         while True:
             async with lock:  # an async generator cannot be advanced by two tasks at once
                 numbered = await anext(source, None)
 
-            if numbered is None:
+            if numbered is None or (end is not None and not end.begin(numbered[0])):
                 return
 
             index, item = numbered
@@ -57,6 +68,9 @@ async def map(
                 exits.append(exc)
                 raise _ExitError from exc
 
+            if end is not None:
+                end.finish(index)
+
     try:
         async with asyncio.TaskGroup() as group:
             for _ in range(_workers(items, max_concurrency)):
@@ -66,7 +80,43 @@ async def map(
     finally:
         await source.aclose()
 
-    return [results[index] for index in range(len(results))]
+    size = len(results) if end is None or end.index is None else end.index + 1
+    return [results[index] for index in range(size)]
+
+
+class _End(Generic[R]):
+    """Finds the first result in order that ends a list, and cancels what is behind it."""
+
+    def __init__(self, until: Callable[[R], bool], results: dict[int, R]) -> None:
+        self.index: int | None = None
+        self._until = until
+        self._results = results
+        self._judged = 0
+        self._busy: dict[int, asyncio.Task[Any] | None] = {}
+
+    def begin(self, index: int) -> bool:
+        """Note who works on an item; False if the list has ended before it."""
+        if self.index is not None:
+            return False
+
+        self._busy[index] = asyncio.current_task()
+        return True
+
+    def finish(self, index: int) -> None:
+        """Judge what is complete from the first item on."""
+        del self._busy[index]
+        while self.index is None and self._judged in self._results:
+            if self._until(self._results[self._judged]):
+                self.index = self._judged
+                self._cancel_the_rest()
+
+            self._judged += 1
+
+    def _cancel_the_rest(self) -> None:
+        # All before it are done, so whoever is still busy works behind it.
+        for task in self._busy.values():
+            if task is not None:
+                task.cancel()
 
 
 class _ExitError(Exception):

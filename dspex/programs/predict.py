@@ -124,7 +124,8 @@ class Predict(Program):
         """The signature's text as the constructor made it, whatever copies have changed since."""
         return self._declared
 
-    def _input_names(self) -> list[str]:
+    def input_names(self) -> list[str]:
+        """Return the names of the inputs it takes, in order."""
         return list(self.signature.input_fields)
 
     def _config_of(self, inputs: dict[str, Any]) -> Sampling:

@@ -104,6 +104,14 @@ class Program(Composite):
         named = self.named_programs().items()
         return {path: cast("Predict", part) for path, part in named if part._is_predictor}
 
+    def input_names(self) -> list[str]:
+        """Return the names of the inputs it takes, in order."""
+        return [
+            name
+            for name, parameter in inspect.signature(self.forward).parameters.items()
+            if parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
+        ]
+
     def replace(self, changes: Mapping[str, Program]) -> Self:
         """Return a copy with other parts; what did not change is shared with this one.
 
@@ -275,17 +283,10 @@ class Program(Composite):
         return exc
 
     def _positional_problem(self, args: tuple[Any, ...]) -> str:
-        named = zip(self._input_names(), args, strict=False)
+        named = zip(self.input_names(), args, strict=False)
         given = ", ".join(f"{name}={value!r}" for name, value in named)[:300]
         head = f"{type(self).__name__} takes its inputs by name"
         return f"{head}: write {given}" if given else f"{head}, got {args!r}"
-
-    def _input_names(self) -> list[str]:
-        return [
-            name
-            for name, parameter in inspect.signature(self.forward).parameters.items()
-            if parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
-        ]
 
     def _map_predictors(self, change: Callable[[Predict], Predict]) -> Self:
         def substitute(part: Any) -> Program | None:

@@ -152,3 +152,59 @@ class TestMap:
             await effects.map(work, range(3))
 
         assert (3, [0, 2]) == (caught.value.code, sorted(cancelled))
+
+
+class TestUntil:
+    async def test_the_first_good_result_in_order_ends_the_list(self) -> None:
+        """A later item that is good earlier does not win; what is behind it is cancelled."""
+        third_done = asyncio.Event()
+        ended: list[int] = []
+
+        async def work(index: int) -> int:
+            try:
+                if index == 1:
+                    await third_done.wait()
+                elif index == 2:
+                    third_done.set()
+                elif index > 2:
+                    await asyncio.Event().wait()
+
+                return index
+            except asyncio.CancelledError:
+                ended.append(index)
+                raise
+
+        results = await effects.map(work, range(6), until=lambda value: value >= 1)
+        assert results == [0, 1]
+        assert ended == [3, 4, 5]
+
+    async def test_without_a_good_result_all_are_there(self) -> None:
+        """Where nothing ends it the list is whole."""
+
+        async def work(index: int) -> int:
+            return index
+
+        assert await effects.map(work, range(5), until=lambda _: False) == [0, 1, 2, 3, 4]
+
+    async def test_items_behind_the_end_are_never_pulled(self) -> None:
+        """With one worker nothing behind the winner begins."""
+        begun: list[int] = []
+
+        async def work(index: int) -> int:
+            begun.append(index)
+            return index
+
+        results = await effects.map(work, range(9), max_concurrency=1, until=lambda v: v == 3)
+        assert (results, begun) == ([0, 1, 2, 3], [0, 1, 2, 3])
+
+    async def test_a_failure_before_the_end_is_raised(self) -> None:
+        """A failure is not overtaken by a good result behind it."""
+
+        async def work(index: int) -> int:
+            if index == 0:
+                raise ValueError("broken")
+
+            return index
+
+        with pytest.raises(ExceptionGroup):
+            await effects.map(work, range(3), max_concurrency=1, until=lambda _: True)
