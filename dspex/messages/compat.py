@@ -15,8 +15,14 @@ class Compat:
     A parameter the endpoint does not take is left out and recorded on the response.
     `structured_output` is the best form of JSON it honours; `context_tokens` bounds prompt and
     answer together where known; `max_output_tokens` is what a wire that must name a bound sends
-    when the request names none. `replay_reasoning` says that an assistant's thinking must be sent
-    back with its tool calls.
+    when the request names none. `images` and `files` say how one may be given: by its address, in
+    bytes, files as text in bytes. `citations` says that it names the passages of a file it used.
+
+    `efforts` are the words it takes for how much to think, all if empty; another word goes out as
+    the next stronger one. `reasoning_style` is how they are said: alone, inside a `reasoning`
+    object, or beside a `thinking` switch. `reasoning_tokens_field` bounds the thinking where it
+    has a field for that. `reasoning_field` is where an assistant's thinking goes back, which
+    `replay_reasoning` says must be done.
     """
 
     _: KW_ONLY
@@ -31,7 +37,8 @@ class Compat:
     parallel_tool_calls: bool = True
     images: Literal["url", "data", "none"] = "url"
     audio: bool = False
-    files: Literal["url", "data", "none"] = "none"
+    files: Literal["url", "data", "text", "none"] = "none"
+    citations: bool = False
     n: bool = True
     seed: bool = True
     stop: bool = True
@@ -41,6 +48,8 @@ class Compat:
     logprobs: bool = True
     reasoning_effort: bool = True
     reasoning_style: Literal["effort", "nested", "thinking"] = "effort"
+    efforts: tuple[str, ...] = ()
+    reasoning_tokens_field: str | None = None
     reasoning_field: str | None = None
     replay_reasoning: bool = False
     embeddings: bool = True

@@ -6,9 +6,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from dspex.messages import Compat, DroppedParam, Request, Response, StreamEvent
+    from dspex.messages import (
+        Compat,
+        DroppedParam,
+        EmbedRequest,
+        EmbedResponse,
+        Request,
+        Response,
+        StreamEvent,
+    )
 
-__all__ = ("EncodedRequest", "StreamDecoder", "Wire")
+__all__ = ("EmbeddingWire", "EncodedRequest", "StreamDecoder", "Wire")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +63,8 @@ class Wire(Protocol):
         """The name that settings use."""
         ...
 
-    def url_path(self, request: Request) -> str:
-        """Return where to post `request`, below the endpoint's base URL."""
+    def url_path(self, request: Request, *, stream: bool) -> str:
+        """Return where to post `request`, below the endpoint's base URL; it may hold a query."""
         ...
 
     def headers(self, api_key: str | None) -> dict[str, str]:
@@ -83,4 +91,34 @@ class Wire(Protocol):
 
     def stream_decoder(self) -> StreamDecoder:
         """Return a decoder for one streamed answer."""
+        ...
+
+
+class EmbeddingWire(Protocol):
+    """The embedding half of a wire, which the same value may have beside the other.
+
+    Headers and base URL are those of the wire. What it raises carries no provider.
+    """
+
+    def embed_path(self, request: EmbedRequest) -> str:
+        """Return where to post `request`, below the endpoint's base URL."""
+        ...
+
+    def encode_embed(self, request: EmbedRequest, compat: Compat) -> EncodedRequest:
+        """Return the body that asks `request`.
+
+        Raises:
+            InvalidRequest: the endpoint has no embeddings, or a text cannot be written.
+        """
+        ...
+
+    def decode_embed(self, body: bytes) -> EmbedResponse:
+        """Return the vectors in the body of a good reply, in the order in which they were asked.
+
+        Whether there are as many as texts is for the caller to check.
+
+        Raises:
+            ProtocolError: it holds no vectors; the message shows what it is.
+            ProviderError: it is an error in disguise, classified as one.
+        """
         ...

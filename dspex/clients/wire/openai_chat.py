@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from dspex.clients.wire.openai_account import OpenAIAccount
 from dspex.clients.wire.openai_decode import decode_body
 from dspex.clients.wire.openai_encode import encode_request
 from dspex.clients.wire.openai_stream import OpenAIStreamDecoder
@@ -17,35 +18,20 @@ __all__ = ("OpenAIChat",)
 
 
 @dataclass(frozen=True, slots=True)
-class OpenAIChat:
-    """The `Wire` of `POST {base_url}/chat/completions`; differences between servers are `Compat`.
+class OpenAIChat(OpenAIAccount):
+    """The `Wire` and the `EmbeddingWire` of `POST {base_url}/chat/completions`.
 
-    Args:
-        organization: sent as `OpenAI-Organization` when set.
-        project: sent as `OpenAI-Project` when set.
+    Differences between servers are in the `Compat` that it is given.
     """
-
-    organization: str | None = None
-    project: str | None = None
 
     @property
     def name(self) -> str:
         """The name that settings use."""
         return "openai-chat"
 
-    def url_path(self, request: Request) -> str:
+    def url_path(self, request: Request, *, stream: bool) -> str:
         """Return the path, which is the same for every request."""
         return "/chat/completions"
-
-    def headers(self, api_key: str | None) -> dict[str, str]:
-        """Return the headers of every request."""
-        found = {
-            "Content-Type": "application/json",
-            "Authorization": f"Bearer {api_key}" if api_key else None,
-            "OpenAI-Organization": self.organization,
-            "OpenAI-Project": self.project,
-        }
-        return {name: value for name, value in found.items() if value is not None}
 
     def encode(self, request: Request, compat: Compat, *, stream: bool) -> EncodedRequest:
         """Return the body; see `encode_request`."""

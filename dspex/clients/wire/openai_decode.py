@@ -7,29 +7,27 @@ is. What holds no answer raises, and the message shows what was seen.
 
 from __future__ import annotations
 
-import json
 from typing import Any, Final, TypeGuard
 
-import orjson
-
-from dspex.clients.failures.classify import classify_response
 from dspex.clients.loose import count_of, is_object, list_of, object_of, text_of
-from dspex.errors import ErrorData, ErrorKind, ProtocolError, to_exception
-from dspex.messages import Choice, FinishReason, Response, ToolCall
+from dspex.clients.wire.openai_parts import citations, token_logprobs
+from dspex.clients.wire.reading import (
+    arguments_text,
+    load_json_object,
+    protocol_error,
+    raise_inner_error,
+    raise_part_error,
+)
+from dspex.messages import Choice, FinishReason, ReasoningPart, Response, ToolCall
 from dspex.usage import Usage
 
 __all__ = (
-    "arguments_text",
     "decode_body",
     "decode_usage",
     "finish_reason",
-    "load_json_object",
-    "protocol_error",
-    "raise_inner_error",
     "reasoning_text",
+    "thinking_parts",
 )
-
-_SHOWN_BYTES: Final = 300
 
 _FINISH_REASONS: Final = {
     "stop": FinishReason.STOP,
@@ -50,9 +48,14 @@ _FINISH_REASONS: Final = {
     "insufficient_system_resource": FinishReason.ERROR,
     "network_error": FinishReason.ERROR,
 }
-
-
-_MORE_THAN_TEXT: Final = ("tool_calls", "reasoning_content", "reasoning", "refusal", "audio")
+_MORE_THAN_TEXT: Final = (
+    "tool_calls",
+    "reasoning_content",
+    "reasoning",
+    "refusal",
+    "annotations",
+    "audio",
+)
 
 
 def decode_body(body: bytes) -> Response:
@@ -96,42 +99,16 @@ def _plain_answer(answer: dict[str, Any]) -> Response | None:
     except (KeyError, TypeError, ValueError):
         return None
 
-    if not (type(text) is type(model) is type(request_id) is str) or any(
-        map(message.get, _MORE_THAN_TEXT)
-    ):
+    if not (type(text) is type(model) is type(request_id) is str):
+        return None
+
+    if any(map(message.get, _MORE_THAN_TEXT)) or row.get("logprobs") or row.get("error"):
         return None
 
     choice = Choice(text, finish_reason=finish)
     return Response(
         (choice,), model=model, request_id=request_id or None, usage=decode_usage(counts)
     )
-
-
-def load_json_object(body: bytes) -> dict[str, Any]:
-    """Return the object in `body`.
-
-    Raises:
-        ProtocolError: it is not one, even with lone surrogates and broken characters allowed.
-    """
-    try:
-        value = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        # Models do write half a surrogate pair, and some servers pass half a character on.
-        try:
-            value = json.loads(body.decode("utf-8", "replace"))
-        except (ValueError, RecursionError) as exc:
-            raise protocol_error("the answer is not JSON", body) from exc
-
-    if not is_object(value):
-        raise protocol_error("the answer is not a JSON object", body)
-
-    return value
-
-
-def raise_inner_error(answer: dict[str, Any], body: bytes) -> None:
-    """Raise the error that came inside a good reply, if there is one."""
-    if answer.get("error") or answer.get("object") == "error":
-        raise to_exception(classify_response(200, {}, body, provider="", model=""))
 
 
 def decode_usage(value: object) -> Usage:
@@ -172,40 +149,33 @@ def finish_reason(value: object, *, tool_calls: bool) -> FinishReason:
 
 def reasoning_text(message: dict[str, Any]) -> str:
     """Return the model's thinking, under either of the names that servers have for it."""
-    return text_of(message.get("reasoning_content")) or text_of(message.get("reasoning"))
+    said = message.get("reasoning_content") or message.get("reasoning")
+    return text_of(said) if said else ""
 
 
-def arguments_text(value: object) -> str:
-    """Return the arguments of a tool call as JSON text; some servers send them as an object."""
-    if value is None or isinstance(value, str):
-        return value or ""
-
-    try:
-        return json.dumps(value, separators=(",", ":"))
-    except RecursionError as exc:
-        raise protocol_error("the arguments of a tool call are nested too deep", b"") from exc
-
-
-def protocol_error(problem: str, seen: bytes) -> ProtocolError:
-    """Return an error that shows the beginning of what was seen."""
-    shown = seen[:_SHOWN_BYTES].decode("utf-8", "replace")
-    more = "" if len(seen) <= _SHOWN_BYTES else f"... ({len(seen)} bytes)"
-    return ProtocolError(ErrorData(ErrorKind.PROTOCOL, f"{problem}: {shown!r}{more}", stage="body"))
+def thinking_parts(text: str) -> tuple[ReasoningPart, ...]:
+    """Return thinking as what goes back to a server that wants it."""
+    return (ReasoningPart(text),) if text else ()
 
 
 def _choice(row: dict[str, Any], body: bytes) -> Choice:
+    raise_part_error(row, body)
     message = row.get("message")
     if not is_object(message):
         raise protocol_error("a choice has no message", body)
 
     rows = enumerate(list_of(message.get("tool_calls")))
     calls = tuple(_tool_call(object_of(call), index) for index, call in rows)
+    thinking = reasoning_text(message)
     return Choice(
         text_of(message.get("content")),
         finish_reason=finish_reason(row.get("finish_reason"), tool_calls=bool(calls)),
-        reasoning=reasoning_text(message) or None,
+        reasoning=thinking or None,
         refusal=text_of(message.get("refusal")) or None,
         tool_calls=calls,
+        thinking=thinking_parts(thinking),
+        logprobs=token_logprobs(list_of(object_of(row.get("logprobs")).get("content"))),
+        citations=citations(list_of(message.get("annotations"))),
     )
 
 

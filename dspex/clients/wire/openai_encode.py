@@ -1,4 +1,4 @@
-"""A Request as the body of an OpenAI chat completion.
+"""A Request as the body of an OpenAI chat completion, in the dialect that the server's Compat says.
 
 Only what was set goes out, so that the provider's defaults hold. A parameter the endpoint does not
 take is left out and recorded; a part of the question that it cannot take is an error.
@@ -6,17 +6,24 @@ take is left out and recorded; a part of the question that it cannot take is an 
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
-import orjson
-
-from dspex.clients.wire.base import EncodedRequest
-from dspex.errors import ErrorData, ErrorKind, InvalidRequest
-from dspex.messages import DroppedParam, ImagePart, TextPart
+from dspex.clients.wire.openai_sampling import put_sampling
+from dspex.clients.wire.writing import (
+    Draft,
+    check_audio,
+    check_file,
+    check_image,
+    data_url,
+    invalid_request,
+    tool_result_text,
+)
+from dspex.messages import AudioPart, FilePart, ImagePart, TextPart
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from dspex.clients.wire.base import EncodedRequest
     from dspex.messages import (
         Compat,
         Message,
@@ -29,7 +36,6 @@ if TYPE_CHECKING:
 
 __all__ = ("encode_request",)
 
-_UNSUPPORTED = "the endpoint does not take it"
 _NAMED_CHOICES = frozenset({"auto", "none", "required"})
 
 
@@ -37,37 +43,32 @@ def encode_request(request: Request, compat: Compat, *, stream: bool) -> Encoded
     """Return the body; about 3 us for a prompt of 1 KB.
 
     Raises:
-        InvalidRequest: it holds an image that the endpoint cannot see, or what JSON cannot say.
+        InvalidRequest: it holds a part that the endpoint cannot take, or what JSON cannot say.
     """
-    dropped: list[DroppedParam] = []
-    body: dict[str, Any] = {
-        "model": request.model,
-        "messages": [_message(message, compat) for message in request.messages],
-    }
-    _add_sampling(body, request, compat, dropped)
+    draft = Draft({"model": request.model})
+    draft.body["messages"] = [_message(message, compat, draft) for message in request.messages]
+    put_sampling(draft, request.sampling, compat)
+
     if request.tools or request.tool_choice is not None:
-        _add_tools(body, request, compat, dropped)
+        _put_tools(draft, request, compat)
 
     if request.response_format is not None:
-        _add_format(body, request.response_format, compat, dropped)
+        _put_format(draft, request.response_format, compat)
 
     if stream:
-        body["stream"] = True
+        draft.body["stream"] = True
         if compat.stream_usage:
-            body["stream_options"] = {"include_usage": True}
+            draft.body["stream_options"] = {"include_usage": True}
 
-    return EncodedRequest(_to_json(body), tuple(dropped))
+    return draft.encoded(request.extra)
 
 
-def _message(message: Message, compat: Compat) -> dict[str, Any]:
+def _message(message: Message, compat: Compat, draft: Draft) -> dict[str, Any]:
     role = compat.system_role if message.role == "system" else message.role
-    content = message.content
-    row: dict[str, Any] = {
-        "role": role,
-        "content": content
-        if isinstance(content, str)
-        else [_part(part, compat) for part in content],
-    }
+    row: dict[str, Any] = {"role": role, "content": message.content}
+    if type(message.content) is not str or message.is_error:
+        row["content"] = _content(message, compat, draft)
+
     if message.tool_calls:
         row["tool_calls"] = [_tool_call(call) for call in message.tool_calls]
         row["content"] = row["content"] or None
@@ -78,26 +79,65 @@ def _message(message: Message, compat: Compat) -> dict[str, Any]:
     if message.name is not None:
         row["name"] = message.name
 
+    if message.reasoning and compat.replay_reasoning:
+        thinking = "".join(part.text for part in message.reasoning)
+        row[compat.reasoning_field or "reasoning_content"] = thinking
+
     return row
 
 
-def _part(part: Part, compat: Compat) -> dict[str, Any]:
-    if isinstance(part, TextPart):
-        return {"type": "text", "text": part.text}
+def _content(message: Message, compat: Compat, draft: Draft) -> str | list[dict[str, Any]]:
+    """Return what is not plain text. A tool's result is one text nevertheless.
 
-    if not isinstance(part, ImagePart):
-        raise _invalid(f"the endpoint takes no {part.type}")
+    Some servers refuse a list there, and none looks at an image in it.
+    """
+    content = () if isinstance(message.content, str) else message.content
+    if message.role != "tool":
+        return [_part(part, compat, draft) for part in content] or message.text
 
-    is_data = part.url.startswith("data:")
-    if compat.images == "none" or (compat.images == "data" and not is_data):
-        takes = "no images" if compat.images == "none" else "images only as data: URLs"
-        raise _invalid(f"the endpoint takes {takes}; got {part.url[:80]!r}")
+    for part in content:
+        if not isinstance(part, TextPart):
+            raise invalid_request(
+                f"this wire takes the result of a tool as text; got {part.type}: say it in a user "
+                "turn"
+            )
 
-    image = {"url": part.url}
-    if part.detail is not None:
-        image["detail"] = part.detail
+    return tool_result_text(message)
 
-    return {"type": "image_url", "image_url": image}
+
+def _part(part: Part, compat: Compat, draft: Draft) -> dict[str, Any]:
+    match part:
+        case TextPart():
+            return {"type": "text", "text": part.text}
+        case ImagePart():
+            check_image(part, compat)
+            return {
+                "type": "image_url",
+                "image_url": _without_none(url=part.url, detail=part.detail),
+            }
+        case AudioPart():
+            check_audio(part, compat)
+            return {
+                "type": "input_audio",
+                "input_audio": {"data": part.data, "format": part.format},
+            }
+        case FilePart():
+            check_file(part, compat)
+            if part.citations:
+                draft.drop("citations", True)
+
+            return {"type": "file", "file": _file(part)}
+
+
+def _file(part: FilePart) -> dict[str, Any]:
+    if part.url is not None:
+        data_url(part.url)  # raises on one that nobody could read
+
+    return _without_none(file_data=part.url, file_id=part.file_id, filename=part.name)
+
+
+def _without_none(**values: Any) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def _tool_call(call: ToolCall) -> dict[str, Any]:
@@ -108,115 +148,57 @@ def _tool_call(call: ToolCall) -> dict[str, Any]:
     }
 
 
-def _add_sampling(
-    body: dict[str, Any], request: Request, compat: Compat, dropped: list[DroppedParam]
-) -> None:
-    sampling = request.sampling
-    if sampling.temperature is not None:
-        body["temperature"] = sampling.temperature
+def _put_tools(draft: Draft, request: Request, compat: Compat) -> None:
+    if request.tools and not compat.tools:
+        draft.drop("tools", [tool.name for tool in request.tools])
+        return
 
-    if sampling.top_p is not None:
-        body["top_p"] = sampling.top_p
-
-    if sampling.max_tokens is not None:
-        body[compat.max_tokens_field] = sampling.max_tokens
-
-    for name, value, taken in (
-        ("stop", list(sampling.stop) or None, compat.stop),
-        ("seed", sampling.seed, compat.seed),
-        ("presence_penalty", sampling.presence_penalty, compat.penalties),
-        ("frequency_penalty", sampling.frequency_penalty, compat.penalties),
-        ("reasoning_effort", sampling.reasoning_effort, compat.reasoning_effort),
-    ):
-        if value is not None:
-            _add(body, name, value, taken, dropped)
-
-    if sampling.n > 1:
-        if compat.n:
-            body["n"] = sampling.n
-        else:
-            dropped.append(DroppedParam("n", sampling.n, 1, _UNSUPPORTED))
-
-
-def _add(
-    body: dict[str, Any], name: str, value: object, taken: bool, dropped: list[DroppedParam]
-) -> None:
-    if taken:
-        body[name] = value
-    else:
-        dropped.append(DroppedParam(name, value, None, _UNSUPPORTED))
-
-
-def _add_tools(
-    body: dict[str, Any], request: Request, compat: Compat, dropped: list[DroppedParam]
-) -> None:
     if request.tools:
-        if not compat.tools:
-            names = [tool.name for tool in request.tools]
-            dropped.append(DroppedParam("tools", names, None, _UNSUPPORTED))
-            return
-
-        body["tools"] = [_tool(tool) for tool in request.tools]
+        draft.body["tools"] = [_tool(tool) for tool in request.tools]
+        draft.put(
+            "parallel_tool_calls", request.parallel_tool_calls, taken=compat.parallel_tool_calls
+        )
 
     choice = request.tool_choice
     if choice is not None:
         named = {"type": "function", "function": {"name": choice}}
         said = choice if choice in _NAMED_CHOICES else named
-        _add(body, "tool_choice", said, compat.tools and compat.tool_choice, dropped)
+        draft.put("tool_choice", said, taken=compat.tools and compat.tool_choice)
 
 
 def _tool(tool: ToolSpec) -> dict[str, Any]:
-    return {
-        "type": "function",
-        "function": {
-            "name": tool.name,
-            "description": tool.description,
-            "parameters": tool.parameters,
-        },
+    function: dict[str, Any] = {
+        "name": tool.name,
+        "description": tool.description,
+        "parameters": tool.parameters,
     }
+    if tool.strict is not None:
+        function["strict"] = tool.strict
+
+    return {"type": "function", "function": function}
 
 
-def _add_format(
-    body: dict[str, Any], asked: ResponseFormat, compat: Compat, dropped: list[DroppedParam]
-) -> None:
+def _put_format(draft: Draft, asked: ResponseFormat, compat: Compat) -> None:
     best = compat.structured_output
     if asked.type == "json_schema" and best == "json_schema":
-        body["response_format"] = {
-            "type": "json_schema",
-            "json_schema": {
-                "name": asked.name,
-                "schema": asked.schema if asked.schema is not None else {},
-                "strict": asked.strict,
-            },
-        }
+        draft.body["response_format"] = _schema_format(asked, compat)
         return
 
     if best != "none":
-        body["response_format"] = {"type": "json_object"}
+        draft.body["response_format"] = {"type": "json_object"}
 
     if asked.type == "json_schema" or best == "none":
-        applied = None if best == "none" else "json_object"
-        dropped.append(DroppedParam("response_format", asked.type, applied, _UNSUPPORTED))
+        draft.drop("response_format", asked.type, None if best == "none" else "json_object")
 
 
-def _to_json(body: dict[str, Any]) -> bytes:
-    try:
-        return orjson.dumps(body, _plain)
-    except orjson.JSONEncodeError:
-        # Lone surrogates, which models do write, and integers beyond 64 bits: the standard library
-        # writes them as escapes and as they are.
-        try:
-            return json.dumps(body, default=_plain, separators=(",", ":")).encode()
-        except (TypeError, ValueError, RecursionError) as exc:
-            raise _invalid(f"the request cannot be written as JSON: {exc}") from exc
+def _schema_format(asked: ResponseFormat, compat: Compat) -> dict[str, Any]:
+    schema: Mapping[str, Any] = asked.schema if asked.schema is not None else {}
+    found: dict[str, Any] = {
+        "type": "json_schema",
+        "json_schema": {"name": asked.name, "schema": schema, "strict": asked.strict},
+    }
+    if compat.schema_place == "top_level":
+        # Versions of such a server differ in which of the two they read.
+        found["schema"] = schema
 
-
-def _plain(value: object) -> object:
-    if isinstance(value, Mapping):
-        return dict(cast("Mapping[str, object]", value))
-
-    raise TypeError(f"{type(value).__name__} is not JSON: {value!r}")
-
-
-def _invalid(problem: str) -> InvalidRequest:
-    return InvalidRequest(ErrorData(ErrorKind.INVALID_REQUEST, problem, stage="encode"))
+    return found

@@ -16,15 +16,20 @@ from typing import TYPE_CHECKING, Any, Final
 
 from dspex.clients.loose import is_object, list_of, object_of, text_of
 from dspex.clients.wire.openai_decode import (
-    arguments_text,
     decode_usage,
     finish_reason,
+    reasoning_text,
+    thinking_parts,
+)
+from dspex.clients.wire.openai_parts import citations, token_logprobs
+from dspex.clients.wire.reading import (
+    arguments_text,
     load_json_object,
     raise_inner_error,
-    reasoning_text,
+    raise_part_error,
+    truncated_stream,
 )
 from dspex.clients.wire.sse import SseDecoder
-from dspex.errors import ErrorData, ErrorKind, ProtocolError
 from dspex.messages import (
     Choice,
     Response,
@@ -37,6 +42,7 @@ from dspex.messages import (
 )
 
 if TYPE_CHECKING:
+    from dspex.errors import ProtocolError
     from dspex.usage import Usage
 
 __all__ = ("OpenAIStreamDecoder",)
@@ -61,16 +67,22 @@ class _ChoiceDraft:
     refusal: list[str] = field(default_factory=list[str])
     calls: list[_ToolCallDraft] = field(default_factory=list[_ToolCallDraft])
     slots: dict[int, int] = field(default_factory=dict[int, int])
+    logprobs: list[object] = field(default_factory=list[object])
+    annotations: list[object] = field(default_factory=list[object])
     stopped: object = None
 
     def finish(self) -> Choice:
         calls = tuple(call.finish(index) for index, call in enumerate(self.calls))
+        thinking = "".join(self.reasoning)
         return Choice(
             "".join(self.text),
             finish_reason=finish_reason(self.stopped, tool_calls=bool(calls)),
-            reasoning="".join(self.reasoning) or None,
+            reasoning=thinking or None,
             refusal="".join(self.refusal) or None,
             tool_calls=calls,
+            thinking=thinking_parts(thinking),
+            logprobs=token_logprobs(self.logprobs),
+            citations=citations(self.annotations),
         )
 
     def call_index(self, row: dict[str, Any]) -> int:
@@ -158,6 +170,9 @@ class OpenAIStreamDecoder:
 
         for row in list_of(chunk.get("choices")):
             if is_object(row):
+                if "error" in row:
+                    raise_part_error(row, data)
+
                 self._take_choice(row, events)
 
     def _take_choice(self, row: dict[str, Any], events: list[StreamEvent]) -> None:
@@ -167,10 +182,14 @@ class OpenAIStreamDecoder:
         if draft is None:
             draft = self._choices[index] = _ChoiceDraft()
 
-        if row.get("finish_reason") is not None:
-            draft.stopped = row["finish_reason"]
+        # Some servers send an empty reason until there is one.
+        draft.stopped = row.get("finish_reason") or draft.stopped
+        if logprobs := row.get("logprobs"):
+            draft.logprobs += list_of(object_of(logprobs).get("content"))
 
-        _take_delta(draft, index, object_of(row.get("delta")), events)
+        # A server that does not stream may send the whole message at once.
+        delta = row["delta"] if "delta" in row else row.get("message")
+        _take_delta(draft, index, object_of(delta), events)
 
     def _end(self, events: list[StreamEvent], *, told: bool = False) -> None:
         drafts = [draft for _, draft in sorted(self._choices.items())]
@@ -188,15 +207,7 @@ class OpenAIStreamDecoder:
 
     def _cut(self) -> ProtocolError:
         chars = sum(len(piece) for draft in self._choices.values() for piece in draft.text)
-        return ProtocolError(
-            ErrorData(
-                ErrorKind.PROTOCOL,
-                f"the stream ended before the answer did, after {len(self._choices)} choices and "
-                f"{chars} characters of text",
-                code="truncated",
-                stage="body",
-            )
-        )
+        return truncated_stream(f"{len(self._choices)} choices and {chars} characters of text")
 
 
 def _take_delta(
@@ -210,8 +221,11 @@ def _take_delta(
         draft.text.append(text)
         events.append(TextDelta(text, choice=index))
 
-    if refusal := text_of(delta.get("refusal")):
-        draft.refusal.append(refusal)
+    if refusal := delta.get("refusal"):
+        draft.refusal.append(text_of(refusal))
+
+    if annotations := delta.get("annotations"):
+        draft.annotations += list_of(annotations)
 
     for row in list_of(delta.get("tool_calls")):
         if is_object(row):

@@ -4,6 +4,10 @@ Lines end in CR, LF or CRLF, also when that is cut in two. An event ends with a 
 the end of the stream cuts off is given out by `close`, because servers forget the last blank line.
 Data stay bytes: a chunk may end in the middle of a character, a line never does.
 
+Some servers break off with an error as bare JSON, without `data:`. Lines that begin with a bracket
+where an event may begin are therefore given out as an event, up to the next blank line; the
+standard passes over them, and the reason of the failure with them.
+
 The cost is linear in the bytes, however small the pieces.
 """
 
@@ -17,6 +21,7 @@ from dspex.errors import ErrorData, ErrorKind, ProtocolError
 __all__ = ("ServerSentEvent", "SseDecoder")
 
 _BOM: Final = b"\xef\xbb\xbf"
+_BRACKETS: Final = b"{["
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +48,7 @@ class SseDecoder:
         "_max_bytes",
         "_pending",
         "_pending_size",
+        "_raw",
         "_size",
         "_skip_line_feed",
     )
@@ -55,6 +61,7 @@ class SseDecoder:
         self._id = ""
         self._pending_size = 0
         self._size = 0
+        self._raw = False
         self._skip_line_feed = False
         self._first_line = True
 
@@ -105,21 +112,30 @@ class SseDecoder:
             tail = tail.removeprefix(_BOM)
 
         if tail:
-            self._field(tail)
+            self._field(tail, events)
         else:
             self._end_event(events)
 
-    def _field(self, line: bytes) -> None:
+    def _field(self, line: bytes, events: list[ServerSentEvent]) -> None:
         name, _, value = line.partition(b":")
         value = value.removeprefix(b" ")
         if name == b"data":
-            self._data.append(value)
-            self._size += len(value) + 1
-            self._check_size()
+            if self._raw:
+                self._end_event(events)
+
+            self._add(value)
+        elif self._raw or (line[0] in _BRACKETS and not self._data):
+            self._raw = True
+            self._add(line)
         elif name == b"event":
             self._event = value.decode("utf-8", "replace")
         elif name == b"id" and b"\0" not in value:
             self._id = value.decode("utf-8", "replace")
+
+    def _add(self, line: bytes) -> None:
+        self._data.append(line)
+        self._size += len(line) + 1
+        self._check_size()
 
     def _end_event(self, events: list[ServerSentEvent]) -> None:
         if self._data:
@@ -128,6 +144,7 @@ class SseDecoder:
 
         self._event = ""
         self._size = 0
+        self._raw = False
 
     def _check_size(self) -> None:
         if self._size + self._pending_size > self._max_bytes:

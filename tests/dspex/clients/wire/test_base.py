@@ -6,8 +6,9 @@ import dataclasses
 
 import pytest
 
-from dspex.clients.wire.base import EncodedRequest, StreamDecoder, Wire
+from dspex.clients.wire.base import EmbeddingWire, EncodedRequest, StreamDecoder, Wire
 from dspex.clients.wire.openai_chat import OpenAIChat
+from dspex.messages import EmbedRequest
 
 
 class TestWire:
@@ -16,6 +17,11 @@ class TestWire:
         wire: Wire = OpenAIChat()
         first: StreamDecoder = wire.stream_decoder()
         assert first is not wire.stream_decoder()
+
+    def test_chat_embeds_too(self) -> None:
+        """The other half of the protocol is the same value's."""
+        wire: EmbeddingWire = OpenAIChat()
+        assert wire.embed_path(EmbedRequest(("a",))) == "/embeddings"
 
     def test_encoded_request_is_a_value(self) -> None:
         """It drops nothing unless it says so, and does not change."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dspex.clients.wire.compat import PRESETS, compat
+from dspex.clients.wire.writing import EFFORTS
 from dspex.errors import ConfigError
 from dspex.messages import Compat
 
@@ -18,7 +19,7 @@ class TestCompat:
 
     def test_case_and_space_do_not_matter(self) -> None:
         """Settings are written by people."""
-        assert compat(" OpenAI ") == Compat()
+        assert compat(" OpenAI ") is PRESETS["openai"]
 
     def test_unknown_name_lists_those_there_are(self) -> None:
         """The error shows the value and every name that would do."""
@@ -32,6 +33,11 @@ class TestCompat:
         with pytest.raises(TypeError):
             PRESETS["mine"] = Compat()  # type: ignore[index]  # what is tested
 
+    def test_efforts_are_words_there_are(self) -> None:
+        """A word that nobody knows could never be chosen."""
+        for preset in PRESETS.values():
+            assert set(preset.efforts) <= set(EFFORTS)
+
     @pytest.mark.parametrize(
         ("name", "field", "value"),
         [
@@ -44,6 +50,12 @@ class TestCompat:
             ("vllm", "n", True),
             ("llamacpp", "n", False),
             ("zai", "structured_output", "json_object"),
+            ("bedrock", "structured_output", "none"),
+            ("openrouter", "reasoning_style", "nested"),
+            ("deepseek", "replay_reasoning", True),
+            ("moonshot", "efforts", ("low", "high", "max")),
+            ("openai-responses", "seed", False),
+            ("llamacpp", "schema_place", "top_level"),
         ],
     )
     def test_known_differences(self, name: str, field: str, value: object) -> None:

@@ -1,11 +1,13 @@
-"""The wire value that ties encoding and decoding together."""
+"""The wire value of OpenAI's chat, and what one turn becomes in the next."""
 
 from __future__ import annotations
 
-import orjson
-import pytest
+from typing import Any
 
-from dspex.clients.wire.compat import compat
+import orjson
+from hypothesis import given, strategies as st
+
+from dspex.clients.wire.compat import PRESETS, compat
 from dspex.clients.wire.openai_chat import OpenAIChat
 from dspex.messages import Message, Request, Sampling
 
@@ -15,24 +17,10 @@ ASK = Request((Message("user", "2+2?"),), model="gpt", sampling=Sampling(max_tok
 class TestOpenAIChat:
     def test_path_and_name(self) -> None:
         """One path for every request."""
-        assert (OpenAIChat().name, OpenAIChat().url_path(ASK)) == (
+        assert (OpenAIChat().name, OpenAIChat().url_path(ASK, stream=False)) == (
             "openai-chat",
             "/chat/completions",
         )
-
-    def test_headers_hold_the_key(self) -> None:
-        """As a bearer token, with the account's parts where they are set."""
-        assert OpenAIChat(organization="org", project="prj").headers("sk-1") == {
-            "Content-Type": "application/json",
-            "Authorization": "Bearer sk-1",
-            "OpenAI-Organization": "org",
-            "OpenAI-Project": "prj",
-        }
-
-    @pytest.mark.parametrize("key", [None, ""])
-    def test_no_key_no_header(self, key: str | None) -> None:
-        """Local servers need none."""
-        assert OpenAIChat().headers(key) == {"Content-Type": "application/json"}
 
     def test_it_is_a_value(self) -> None:
         """Equal when its fields are."""
@@ -48,3 +36,32 @@ class TestOpenAIChat:
         decoder = wire.stream_decoder()
         decoder.feed(b'data: {"choices": [{"delta": {"content": "4"}}]}\n\ndata: [DONE]\n\n')
         assert decoder.close() == []
+
+    @given(
+        st.text(max_size=5),
+        st.text(max_size=5),
+        st.lists(st.tuples(st.text(min_size=1, max_size=5), st.text(max_size=5)), max_size=3),
+    )
+    def test_an_answer_goes_back_as_it_came(
+        self, text: str, thinking: str, calls: list[tuple[str, str]]
+    ) -> None:
+        """Text, calls, and thinking where a server wants it, are the turn of the next request."""
+        said: dict[str, Any] = {"role": "assistant", "content": text}
+        if calls:
+            said["content"] = text or None
+            said["tool_calls"] = [
+                {
+                    "id": call_id,
+                    "type": "function",
+                    "function": {"name": "f", "arguments": arguments},
+                }
+                for call_id, arguments in calls
+            ]
+
+        if thinking:
+            said["reasoning_content"] = thinking
+
+        answer = OpenAIChat().decode(orjson.dumps({"choices": [{"message": said}]}))
+        again = Request((answer.choices[0].to_message(),))
+        body = OpenAIChat().encode(again, PRESETS["deepseek"], stream=False).body
+        assert orjson.loads(body)["messages"] == [said]

@@ -14,6 +14,7 @@ from openai.types.chat import ChatCompletion
 from dspex.clients.wire.openai_decode import decode_body
 from dspex.errors import (
     AuthError,
+    ContextWindowExceeded,
     ErrorKind,
     ProtocolError,
     ProviderError,
@@ -21,7 +22,14 @@ from dspex.errors import (
     RateLimited,
     ServerError,
 )
-from dspex.messages import FinishReason, Response, ToolCall
+from dspex.messages import (
+    Citation,
+    FinishReason,
+    ReasoningPart,
+    Response,
+    TokenLogprob,
+    ToolCall,
+)
 from dspex.usage import Usage
 
 WORDS = [
@@ -135,6 +143,84 @@ class TestAnswers:
         choice = decode_body(answer({"content": "4", field: "two and two"})).choices[0]
         assert (choice.text, choice.reasoning) == ("4", "two and two")
 
+    def test_thinking_can_go_back(self) -> None:
+        """A turn made of the answer holds it."""
+        choice = decode_body(answer({"content": "4", "reasoning": "two and two"})).choices[0]
+        assert choice.to_message().reasoning == (ReasoningPart("two and two"),)
+
+    def test_log_probabilities(self) -> None:
+        """Each token with its own, and the likely others in their order."""
+        rows = [
+            {
+                "token": "4",
+                "logprob": -0.5,
+                "bytes": [52],
+                "top_logprobs": [
+                    {"token": "4", "logprob": -0.5, "bytes": [52]},
+                    {"token": "5", "logprob": -2, "bytes": None},
+                ],
+            },
+            {"token": "!", "logprob": -9999.0, "bytes": None, "top_logprobs": []},
+        ]
+        row = {
+            "index": 0,
+            "message": {"role": "assistant", "content": "4!", "refusal": None},
+            "finish_reason": "stop",
+            "logprobs": {"content": rows, "refusal": None},
+        }
+        whole = {"id": "c", "object": "chat.completion", "created": 1, "model": "m"}
+        body = orjson.dumps({**whole, "choices": [row], "usage": None})
+        ChatCompletion.model_validate_json(body)
+        assert decode_body(body).choices[0].logprobs == (
+            TokenLogprob("4", -0.5, (("4", -0.5), ("5", -2.0))),
+            TokenLogprob("!", -9999.0),
+        )
+
+    @pytest.mark.parametrize(
+        "logprobs",
+        [
+            [],
+            "x",
+            {"content": None},
+            {"content": "x"},
+            {"content": [None, 3, {}, {"token": "a"}, {"token": "a", "logprob": "x"}]},
+            {"content": [{"token": "a", "logprob": True}, {"token": "a", "logprob": 10**400}]},
+        ],
+    )
+    def test_nonsense_log_probabilities_are_none(self, logprobs: Any) -> None:
+        """A token without a number is passed over."""
+        row = {"message": {"content": "4"}, "finish_reason": "stop", "logprobs": logprobs}
+        body = json.dumps({"choices": [row], "model": "m", "id": "c", "usage": None})
+        assert decode_body(body.encode()).choices[0].logprobs == ()
+
+    def test_annotations(self) -> None:
+        """What the answer leans on, with what is known of the source."""
+        page = {"start_index": 0, "end_index": 1, "title": "Sums", "url": "https://x/sums"}
+        passage = {"url": "https://x/more", "content": "2+2=4", "title": "More"}
+        message: dict[str, Any] = {
+            "content": "4",
+            "annotations": [
+                {"type": "url_citation", "url_citation": page},
+                {"type": "url_citation", "url_citation": passage},
+                {"type": "file_citation", "file_id": "f1", "filename": "a.pdf"},
+                {"type": "file_path", "file_id": "f2"},
+                {"type": "smell"},
+                3,
+            ],
+        }
+        assert decode_body(answer(message)).choices[0].citations == (
+            Citation("Sums", source="https://x/sums"),
+            Citation("2+2=4", source="https://x/more"),
+            Citation("", source="a.pdf"),
+            Citation("", source="f2"),
+        )
+
+    def test_empty_annotations_and_nulls_are_plain(self) -> None:
+        """OpenAI sends all of its fields."""
+        nulls: dict[str, Any] = {"refusal": None, "annotations": [], "tool_calls": None}
+        choice = decode_body(answer({"content": "4", **nulls})).choices[0]
+        assert (choice.text, choice.citations, choice.tool_calls) == ("4", (), ())
+
     def test_refusal(self) -> None:
         """A refusal is not the text."""
         choice = decode_body(answer({"content": None, "refusal": "no"})).choices[0]
@@ -200,6 +286,139 @@ class TestAnswers:
         assert decode_body(body).text == "a\ufffd"
 
 
+# What servers send that OpenAI does not, each in the form of the one it was seen at.
+SERVERS: dict[str, dict[str, Any]] = {
+    "vllm": {
+        "id": "chatcmpl-1",
+        "object": "chat.completion",
+        "created": 1,
+        "model": "m",
+        "choices": [
+            {
+                "index": 0,
+                "message": {
+                    "role": "assistant",
+                    "content": "4",
+                    "reasoning": "2 and 2",
+                    "refusal": None,
+                    "annotations": None,
+                    "audio": None,
+                    "function_call": None,
+                    "tool_calls": [],
+                },
+                "logprobs": None,
+                "finish_reason": "stop",
+                "stop_reason": None,
+                "token_ids": None,
+            }
+        ],
+        "service_tier": None,
+        "usage": {
+            "prompt_tokens": 7,
+            "completion_tokens": 2,
+            "total_tokens": 9,
+            "prompt_tokens_details": None,
+        },
+        "prompt_logprobs": None,
+        "kv_transfer_params": None,
+    },
+    "ollama": {
+        "id": "chatcmpl-1",
+        "object": "chat.completion",
+        "created": 1,
+        "model": "m",
+        "system_fingerprint": "fp_ollama",
+        "choices": [
+            {
+                "index": 0,
+                "message": {"role": "assistant", "content": "4", "reasoning": "2 and 2"},
+                "finish_reason": "stop",
+            }
+        ],
+        "usage": {"prompt_tokens": 7, "completion_tokens": 2, "total_tokens": 9},
+    },
+    "llamacpp": {
+        "choices": [
+            {
+                "finish_reason": "stop",
+                "index": 0,
+                "message": {
+                    "role": "assistant",
+                    "reasoning_content": "2 and 2",
+                    "content": "4",
+                },
+            }
+        ],
+        "created": 1,
+        "model": "m",
+        "object": "chat.completion",
+        "usage": {"completion_tokens": 2, "prompt_tokens": 7, "total_tokens": 9},
+        "id": "chatcmpl-1",
+        "timings": {"prompt_n": 7, "predicted_per_second": 50.1},
+    },
+    "lmstudio": {
+        "id": "chatcmpl-1",
+        "object": "chat.completion",
+        "created": 1,
+        "model": "m",
+        "choices": [
+            {
+                "index": 0,
+                "logprobs": None,
+                "finish_reason": "stop",
+                "message": {
+                    "role": "assistant",
+                    "content": "4",
+                    "reasoning_content": "2 and 2",
+                    "tool_calls": [],
+                },
+            }
+        ],
+        "usage": {"prompt_tokens": 7, "completion_tokens": 2, "total_tokens": 9},
+        "stats": {},
+        "system_fingerprint": "m",
+    },
+}
+
+
+class TestServers:
+    @pytest.mark.parametrize("server", SERVERS)
+    def test_answers_of_servers(self, server: str) -> None:
+        """Whatever else they send, text, thinking and usage are found."""
+        ChatCompletion.model_validate(SERVERS[server])
+        found = decode_body(orjson.dumps(SERVERS[server]))
+        choice = found.choices[0]
+        assert (choice.text, choice.reasoning) == ("4", "2 and 2")
+        assert (found.finish_reason, found.model) == (FinishReason.STOP, "m")
+        assert found.usage == Usage(input_tokens=7, output_tokens=2, cost_usd=None, calls=1)
+
+    @pytest.mark.parametrize(
+        ("server", "lost"),
+        [(server, lost) for server in SERVERS for lost in ("id", "model", "usage", "created")],
+    )
+    def test_a_missing_field_loses_only_itself(self, server: str, lost: str) -> None:
+        """The text is there whatever is not."""
+        body = {name: value for name, value in SERVERS[server].items() if name != lost}
+        assert decode_body(orjson.dumps(body)).text == "4"
+
+    @pytest.mark.parametrize("content", [None, "", []])
+    @pytest.mark.parametrize("server", SERVERS)
+    def test_calls_beside_no_text(self, server: str, content: Any) -> None:
+        """Null, empty or no parts: the call is the answer, whoever gives it."""
+        call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+        message = {"role": "assistant", "content": content, "tool_calls": [call]}
+        row = {"index": 0, "message": message, "finish_reason": "stop"}
+        found = decode_body(orjson.dumps({**SERVERS[server], "choices": [row]}))
+        assert (found.text, found.finish_reason) == ("", FinishReason.TOOL_CALLS)
+        assert found.choices[0].tool_calls == (ToolCall("c", "f", "{}"),)
+
+    def test_text_that_is_null(self) -> None:
+        """An answer without anything is an empty one."""
+        row = {"index": 0, "message": {"content": None}, "finish_reason": "length"}
+        found = decode_body(orjson.dumps({**SERVERS["vllm"], "choices": [row]}))
+        assert (found.text, found.finish_reason) == ("", FinishReason.LENGTH)
+
+
 class TestErrorsInside:
     @pytest.mark.parametrize(
         ("error", "expected"),
@@ -209,6 +428,14 @@ class TestErrorsInside:
             ({"message": "x", "code": 503}, ServerError),
             ({"message": "x", "type": "authentication_error"}, AuthError),
             ("it broke", ServerError),
+            ({"message": "Loading model", "code": 503, "type": "unavailable_error"}, ServerError),
+            (
+                {"message": "x", "code": 400, "type": "exceed_context_size_error", "n_ctx": 8},
+                ContextWindowExceeded,
+            ),
+            ({"message": "x", "type": "exceeded_current_quota_error"}, QuotaExhausted),
+            ({"message": "x", "code": 1113}, QuotaExhausted),
+            ({"message": "x", "code": "1113"}, QuotaExhausted),
         ],
     )
     def test_error_in_a_good_reply_is_raised(
@@ -217,6 +444,18 @@ class TestErrorsInside:
         """It is classified by its own words."""
         with pytest.raises(expected):
             decode_body(orjson.dumps({"error": error}))
+
+    def test_error_of_a_choice_is_raised(self) -> None:
+        """A router passes on what went wrong behind it, beside half an answer."""
+        row = {
+            "index": 0,
+            "message": {"role": "assistant", "content": "4"},
+            "finish_reason": "stop",
+            "error": {"code": 429, "message": "slow down"},
+        }
+        whole = {"id": "c", "model": "m", "usage": None}
+        with pytest.raises(RateLimited, match=r"^slow down"):
+            decode_body(orjson.dumps({**whole, "choices": [row]}))
 
     def test_older_shape(self) -> None:
         """An object that calls itself an error is one."""

@@ -19,10 +19,13 @@ from dspex.clients.wire.compat import PRESETS
 from dspex.clients.wire.openai_encode import encode_request
 from dspex.errors import InvalidRequest
 from dspex.messages import (
+    AudioPart,
     Compat,
     DroppedParam,
+    FilePart,
     ImagePart,
     Message,
+    ReasoningPart,
     Request,
     ResponseFormat,
     Sampling,
@@ -149,6 +152,62 @@ class TestMessages:
         with pytest.raises(InvalidRequest, match=problem):
             encode_request(request, Compat(images=images), stream=False)
 
+    @pytest.mark.parametrize(
+        ("part", "problem"),
+        [
+            (AudioPart("AAAA", "wav"), "no audio; got 'wav'"),
+            (FilePart("https://x/y.pdf"), "no files; got 'https://x/y.pdf'"),
+            (FilePart(file_id="file-1"), "no files; got 'file-1'"),
+        ],
+        ids=["audio", "file", "file by id"],
+    )
+    def test_part_that_is_not_taken_is_an_error(self, part: Any, problem: str) -> None:
+        """Leaving it out would change the question."""
+        with pytest.raises(InvalidRequest, match=problem):
+            encode_request(Request((Message("user", (part,)),)), Compat(), stream=False)
+
+    def test_file_elsewhere_where_only_data_are_read(self) -> None:
+        """OpenAI's chat fetches no files."""
+        request = Request((Message("user", (FilePart("https://x/y.pdf"),)),))
+        with pytest.raises(InvalidRequest, match="files only as data: URLs"):
+            encode_request(request, PRESETS["openai"], stream=False)
+
+    def test_wish_for_citations_is_recorded(self) -> None:
+        """This wire has no way to ask for them."""
+        file = FilePart("data:application/pdf;base64,AAAA", citations=True)
+        request = Request((Message("user", (file,)),))
+        assert dropped(request, PRESETS["openai"])["citations"].asked is True
+
+    def test_result_of_a_tool_is_one_text(self) -> None:
+        """Some servers refuse a list there."""
+        turn = Message("tool", (TextPart("a"), TextPart("b")), tool_call_id="c")
+        assert encode(Request((turn,)))["messages"][0]["content"] == "ab"
+
+    def test_image_from_a_tool_is_an_error(self) -> None:
+        """It would be taken and not looked at."""
+        turn = Message("tool", (TextPart("a"), ImagePart(PIXEL)), tool_call_id="c")
+        with pytest.raises(InvalidRequest, match="result of a tool as text; got image"):
+            encode_request(Request((turn,)), OPENAI, stream=False)
+
+    @pytest.mark.parametrize(
+        ("content", "sent"),
+        [("no such file", "Error: no such file"), ("Error 7", "Error 7"), ("", "Error: ")],
+    )
+    def test_failed_tool_says_so(self, content: str, sent: str) -> None:
+        """There is no field for it, so that the text says it, once."""
+        turn = Message("tool", content, tool_call_id="c", is_error=True)
+        assert encode(Request((turn,)))["messages"][0]["content"] == sent
+
+    def test_thinking_goes_back_where_it_must(self) -> None:
+        """Under the server's own name for it, in one text."""
+        thought = (ReasoningPart("two "), ReasoningPart("and two"))
+        turns = Request((Message("assistant", "4", reasoning=thought),))
+        replayed = Compat(replay_reasoning=True, reasoning_field="thoughts")
+        (row,) = encode(turns, PRESETS["deepseek"])["messages"]
+        assert row["reasoning_content"] == "two and two"
+        assert encode(turns, replayed)["messages"][0]["thoughts"] == "two and two"
+        assert encode(turns)["messages"] == [{"role": "assistant", "content": "4"}]
+
     def test_data_url_where_only_those_are_seen(self) -> None:
         """The image goes out."""
         request = Request((Message("user", (ImagePart(PIXEL),)),))
@@ -188,13 +247,89 @@ class TestSampling:
         body = encode(asking(sampling=Sampling(max_tokens=10)), PRESETS["ollama"])
         assert (body["max_tokens"], "max_completion_tokens" in body) == (10, False)
 
+    @pytest.mark.parametrize(
+        ("server", "effort", "sent"),
+        [
+            ("openai", "high", {"reasoning_effort": "high"}),
+            ("openai", "none", {"reasoning_effort": "none"}),
+            ("openrouter", "high", {"reasoning": {"effort": "high"}}),
+            ("deepseek", "high", {"thinking": {"type": "enabled"}, "reasoning_effort": "high"}),
+            ("zai", "none", {"thinking": {"type": "disabled"}}),
+            ("xai", "low", {"thinking": {"type": "enabled"}, "reasoning_effort": "low"}),
+            ("ollama", "none", {"reasoning_effort": "none"}),
+            ("ollama", "minimal", {"reasoning_effort": "low"}),
+            ("ollama", "xhigh", {"reasoning_effort": "max"}),
+            ("moonshot", "medium", {"reasoning_effort": "high"}),
+            ("moonshot", "none", {"reasoning_effort": "low"}),
+            ("meta", "none", {"reasoning_effort": "minimal"}),
+            ("lmstudio", "high", {}),
+        ],
+    )
+    def test_effort_in_the_dialect_of_the_server(
+        self, server: str, effort: str, sent: dict[str, Any]
+    ) -> None:
+        """Where it goes and which words there are is data; what was changed is on record."""
+        request = asking(sampling=Sampling(reasoning_effort=effort))
+        body = orjson.loads(encode_request(request, PRESETS[server], stream=False).body)
+        del body["model"], body["messages"]
+        assert body == sent
+        applied = sent.get("reasoning_effort", effort if sent else None)
+        found = dropped(request, PRESETS[server]).get("reasoning_effort")
+        assert (found is not None) is (applied != effort)
+        assert found is None or (found.asked, found.applied) == (effort, applied)
+
+    def test_bound_on_the_thinking(self) -> None:
+        """It goes where the server has a field for it, beside the effort or alone."""
+        both = asking(sampling=Sampling(reasoning_effort="low", reasoning_tokens=64))
+        assert encode(both, PRESETS["openrouter"])["reasoning"] == {
+            "effort": "low",
+            "max_tokens": 64,
+        }
+        alone = asking(sampling=Sampling(reasoning_tokens=64))
+        assert encode(alone, PRESETS["vllm"])["thinking_token_budget"] == 64
+        assert dropped(alone, OPENAI)["reasoning_tokens"].asked == 64
+
+    def test_what_is_not_openais(self) -> None:
+        """Most likely tokens alone: where the server knows it, and on record elsewhere."""
+        request = asking(sampling=Sampling(top_k=5))
+        assert encode(request, PRESETS["vllm"])["top_k"] == 5
+        assert dropped(request, OPENAI)["top_k"] == DroppedParam(
+            "top_k", 5, None, "the endpoint does not take it"
+        )
+
+    def test_log_probabilities_alone(self) -> None:
+        """The likely others go out only where they were asked for."""
+        body = encode(asking(sampling=Sampling(logprobs=True)))
+        assert (body["logprobs"], "top_logprobs" in body) == (True, False)
+
     def test_what_is_not_taken_is_recorded(self) -> None:
         """Each parameter left out is on record with what was asked."""
-        sampling = Sampling(n=2, seed=7, stop=("x",), presence_penalty=1.0, reasoning_effort="high")
-        poor = Compat(n=False, seed=False, stop=False, penalties=False, reasoning_effort=False)
+        sampling = Sampling(
+            temperature=0.5,
+            top_p=0.5,
+            n=2,
+            seed=7,
+            stop=("x",),
+            presence_penalty=1.0,
+            reasoning_effort="high",
+            top_logprobs=2,
+        )
+        poor = Compat(
+            temperature=False,
+            n=False,
+            seed=False,
+            stop=False,
+            penalties=False,
+            reasoning_effort=False,
+            logprobs=False,
+        )
         found = dropped(asking(sampling=sampling), poor)
         assert {name: (param.asked, param.applied) for name, param in found.items()} == {
+            "temperature": (0.5, None),
+            "top_p": (0.5, None),
             "n": (2, 1),
+            "logprobs": (True, None),
+            "top_logprobs": (2, None),
             "seed": (7, None),
             "stop": (["x"], None),
             "presence_penalty": (1.0, None),
@@ -230,6 +365,24 @@ class TestTools:
         found = dropped(asking(tools=(TOOL,), tool_choice="auto"), Compat(tools=False))
         assert found["tools"].asked == ["add"]
 
+    def test_strictness_only_where_it_was_asked(self) -> None:
+        """None leaves it to the provider."""
+        for strict, sent in ((None, {}), (True, {"strict": True}), (False, {"strict": False})):
+            tool = ToolSpec("add", "Add numbers.", {"type": "object"}, strict=strict)
+            (row,) = encode(asking(tools=(tool,)))["tools"]
+            assert {key: row["function"][key] for key in row["function"] if key == "strict"} == sent
+
+    def test_calls_at_the_same_time(self) -> None:
+        """The wish goes out with the tools, or is recorded."""
+        request = asking(tools=(TOOL,), parallel_tool_calls=False)
+        assert encode(request)["parallel_tool_calls"] is False
+        assert dropped(request, PRESETS["ollama"])["parallel_tool_calls"].asked is False
+        assert "parallel_tool_calls" not in encode(asking(parallel_tool_calls=False))
+
+    def test_choice_without_tools(self) -> None:
+        """What makes no sense is for the provider to refuse."""
+        assert encode(asking(tool_choice="none"))["tool_choice"] == "none"
+
     def test_endpoint_without_choice(self) -> None:
         """Tools go out, the choice is recorded."""
         request = asking(tools=(TOOL,), tool_choice="required")
@@ -245,6 +398,17 @@ class TestResponseFormat:
         assert encode(asking(response_format=asked))["response_format"] == {
             "type": "json_schema",
             "json_schema": {"name": "sum", "schema": SCHEMA, "strict": True},
+        }
+
+    def test_schema_at_the_top(self) -> None:
+        """Where a server looks for it there, it stands in both places."""
+        asked = ResponseFormat("json_schema", name="sum", schema=SCHEMA)
+        request = asking(response_format=asked)
+        body = orjson.loads(encode_request(request, PRESETS["llamacpp"], stream=False).body)
+        assert body["response_format"] == {
+            "type": "json_schema",
+            "json_schema": {"name": "sum", "schema": SCHEMA, "strict": True},
+            "schema": SCHEMA,
         }
 
     def test_any_object(self) -> None:
@@ -280,6 +444,15 @@ class TestStream:
     def test_unless_it_is_not_taken(self) -> None:
         """Some endpoints refuse the option."""
         assert "stream_options" not in encode(ASK, Compat(stream_usage=False), stream=True)
+
+
+class TestOwnFields:
+    def test_they_win(self) -> None:
+        """What the provider alone knows goes out as it is, over what the wire would write."""
+        extra = {"temperature": 0.9, "min_p": 0.1, "stream_options": None}
+        request = asking(sampling=Sampling(temperature=0.1), extra=extra)
+        body = orjson.loads(encode_request(request, PRESETS["vllm"], stream=True).body)
+        assert (body["temperature"], body["min_p"], body["stream_options"]) == (0.9, 0.1, None)
 
 
 class TestHardText:

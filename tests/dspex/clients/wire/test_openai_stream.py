@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 
@@ -221,6 +222,51 @@ def call(index: int | None, identity: str | None, name: str | None, part: str) -
     return row if index is None else {"index": index, **row}
 
 
+class TestOddServers:
+    def test_empty_finish_reason_is_none_yet(self) -> None:
+        """Some servers send one with each chunk; a stream cut there is cut."""
+        with pytest.raises(ProtocolError, match="ended before"):
+            decode(chunk({"content": "a"}, finish=""))
+
+        assert response(chunk({"content": "a"}, finish=""), chunk(finish="stop")).text == "a"
+
+    def test_whole_answer_instead_of_a_stream(self) -> None:
+        """A server that does not stream answers anyway, as plain JSON or as one event."""
+        row = {"index": 0, "message": {"content": "4"}, "finish_reason": "stop"}
+        body = json.dumps({"id": "c1", "model": "m", "choices": [row], "usage": USAGE}, indent=1)
+        assert response(body.encode()) == decode_body(body.encode())
+
+    def test_whole_message_at_the_end_of_a_stream(self) -> None:
+        """Some servers repeat what they streamed; it is not the answer twice."""
+        row = {"index": 0, "delta": {}, "message": {"content": "Hello"}, "finish_reason": "stop"}
+        assert response(*HELLO[:3], chunk(choices=[row])).text == "Hello"
+
+    def test_bare_error_instead_of_an_event(self) -> None:
+        """What breaks off the stream is raised for what it is, not as a cut."""
+        with pytest.raises(RateLimited, match="slow down"):
+            decode(*HELLO[:2], b'{"error": {"code": 429,\n "message": "slow down"}}\n')
+
+        with pytest.raises(RateLimited, match="slow down"):
+            decode(b'[{"error": {"code": 429, "message": "slow down"}}]')
+
+    def test_usage_with_each_chunk(self) -> None:
+        """The last one holds, as servers with running totals mean it."""
+        first = {"prompt_tokens": 7, "completion_tokens": 1, "total_tokens": 8}
+        found = response(chunk({"content": "a"}, usage=first), chunk(finish="stop", usage=USAGE))
+        assert found.usage.output_tokens == 2
+
+    def test_timings_and_padding_are_passed_over(self) -> None:
+        """Unknown fields are no trouble."""
+        pieces = (chunk({"content": "a"}, obfuscation="xxxx"), chunk(finish="stop", timings={}))
+        assert response(*pieces).text == "a"
+
+    def test_arguments_as_an_object(self) -> None:
+        """In one piece, as some servers send them."""
+        row = {"index": 0, "id": "c", "function": {"name": "f", "arguments": {"a": 1}}}
+        found = response(chunk({"tool_calls": [row]}), chunk(finish="tool_calls"))
+        assert found.choices[0].tool_calls == (ToolCall("c", "f", '{"a":1}'),)
+
+
 class TestCutAndBroken:
     @pytest.mark.parametrize(
         "pieces",
@@ -258,6 +304,12 @@ class TestCutAndBroken:
         with pytest.raises(expected):
             decode(*HELLO[:2], b"data: " + json.dumps({"error": error}).encode() + b"\n\n")
 
+    def test_error_of_a_choice(self) -> None:
+        """So is one that came within a choice."""
+        row = {"index": 0, "delta": {}, "finish_reason": "error", "error": {"code": 429}}
+        with pytest.raises(RateLimited):
+            decode(*HELLO[:2], chunk(choices=[row]))
+
     @pytest.mark.parametrize("data", [b"hello", b"[1]", b"3", b"{", b"\xff"])
     def test_garbage_is_shown(self, data: bytes) -> None:
         """Something that is no chunk is a protocol error."""
@@ -269,6 +321,76 @@ class TestCutAndBroken:
         """No stream of bytes raises anything but a ProviderError."""
         with pytest.raises(ProviderError):
             decode(*pieces)
+
+
+def cut(whole: bytes, draw: st.DataObject) -> list[bytes]:
+    """Cut a stream anywhere."""
+    cuts = sorted(draw.draw(st.sets(st.integers(0, len(whole)), max_size=12)))
+    return [whole[start:end] for start, end in pairwise([0, *cuts, len(whole)])]
+
+
+TEXT = st.text(max_size=6)
+TOKEN = st.fixed_dictionaries(
+    {
+        "token": TEXT,
+        "logprob": st.floats(-100, 0),
+        "top_logprobs": st.lists(
+            st.fixed_dictionaries({"token": TEXT, "logprob": st.floats(-100, 0)}), max_size=2
+        ),
+    }
+)
+TOOL_CALL = st.fixed_dictionaries(
+    {
+        "id": st.sampled_from(["", "a", "b"]),
+        "function": st.fixed_dictionaries({"name": TEXT, "arguments": TEXT}),
+    }
+)
+ANNOTATION = st.builds(lambda url: {"url_citation": {"url": url, "title": "t"}}, TEXT)
+
+
+@st.composite
+def choice_rows(draw: st.DrawFn, index: int) -> dict[str, Any]:
+    """Make a whole choice."""
+    message = {
+        "content": draw(TEXT),
+        "reasoning_content": draw(TEXT),
+        "refusal": draw(TEXT),
+        "tool_calls": draw(st.lists(TOOL_CALL, max_size=3)),
+        "annotations": draw(st.lists(ANNOTATION, max_size=2)),
+    }
+    finish = draw(st.sampled_from(["stop", "length", "tool_calls", "because"]))
+    tokens = draw(st.lists(TOKEN, max_size=3))
+    return {
+        "index": index,
+        "message": message,
+        "finish_reason": finish,
+        "logprobs": {"content": tokens},
+    }
+
+
+def pieces_of(row: dict[str, Any]) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    """Break a choice into the deltas that a server would send, and the rows that hold them."""
+    message = row["message"]
+    deltas: list[dict[str, Any]] = [{"role": "assistant", "content": ""}]
+    for name in ("reasoning_content", "content", "refusal"):
+        deltas += [{name: character} for character in message[name]]
+
+    for number, call_row in enumerate(message["tool_calls"]):
+        function = call_row["function"]
+        head = {"name": function["name"], "arguments": ""}
+        deltas.append({"tool_calls": [{"index": number, "id": call_row["id"], "function": head}]})
+        for character in function["arguments"]:
+            part = {"index": number, "function": {"arguments": character}}
+            deltas.append({"tool_calls": [part]})
+
+    deltas += [{"annotations": [annotation]} for annotation in message["annotations"]]
+    for delta in deltas:
+        yield delta, {"index": row["index"], "delta": delta, "finish_reason": None}
+
+    for token in row["logprobs"]["content"]:
+        yield {}, {"index": row["index"], "delta": {}, "logprobs": {"content": [token]}}
+
+    yield {}, {"index": row["index"], "delta": {}, "finish_reason": row["finish_reason"]}
 
 
 class TestAnyCutting:
@@ -284,10 +406,22 @@ class TestAnyCutting:
         """However the bytes are cut and the lines end, the events are the same."""
         whole = b"".join(chunk({"content": text}) for text in texts) + chunk(finish="stop")
         whole = (whole + (usage_chunk() if with_usage else b"") + DONE).replace(b"\n", line_end)
-        cuts = sorted(draw.draw(st.sets(st.integers(0, len(whole)), max_size=12)))
-        pieces = [whole[start:end] for start, end in pairwise([0, *cuts, len(whole)])]
+        pieces = cut(whole, draw)
         assert decode(*pieces) == decode(whole)
         assert response(*pieces).text == "".join(texts)
+
+    @given(st.data(), st.integers(1, 3))
+    def test_stream_gives_all_of_a_whole_answer(self, draw: st.DataObject, count: int) -> None:
+        """Text, thinking, refusal, calls, log-probabilities and annotations, for each choice."""
+        rows = [draw.draw(choice_rows(index)) for index in range(count)]
+        whole = {"id": "c1", "model": "gpt-x", "usage": USAGE}
+        expected = decode_body(json.dumps({**whole, "choices": rows}).encode())
+        stream = b"".join(
+            chunk(delta, index=row["index"], choices=[piece])
+            for row in rows
+            for delta, piece in pieces_of(row)
+        )
+        assert response(*cut(stream + usage_chunk() + DONE, draw)) == expected
 
     @given(st.text(max_size=30))
     def test_stream_gives_what_a_whole_answer_gives(self, text: str) -> None:

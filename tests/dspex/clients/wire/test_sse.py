@@ -75,6 +75,28 @@ class TestSseDecoder:
         """A name alone is forgotten at the blank line."""
         assert decode(b"event: ping\n\ndata: a\n\n") == [ServerSentEvent(b"a")]
 
+    @pytest.mark.parametrize(
+        ("stream", "expected"),
+        [
+            (b'{"error": 1}', [b'{"error": 1}']),
+            (b'data: a\n\n{"error": 1}\n', [b"a", b'{"error": 1}']),
+            (b'[{\n  "error": 1\n}]\n\ndata: a\n\n', [b'[{\n  "error": 1\n}]', b"a"]),
+            (b'{"error": 1}\r\ndata: a\r\n\r\n', [b'{"error": 1}', b"a"]),
+            (b'event: error\n{"a": 1}\n\n', [b'{"a": 1}']),
+            (b'data: a\n{"error": 1}\n\n', [b"a"]),
+        ],
+        ids=["alone", "last", "list", "event after", "named", "within an event"],
+    )
+    def test_bare_json_is_an_event(self, stream: bytes, expected: list[bytes]) -> None:
+        """An error without `data:` is given out where an event may begin."""
+        assert data(stream) == expected
+        assert data(*(stream[index : index + 1] for index in range(len(stream)))) == expected
+
+    def test_bare_json_is_bounded_too(self) -> None:
+        """It cannot grow without end either."""
+        with pytest.raises(ProtocolError, match="100 bytes"):
+            decode(b'{"a":\n', *[b" 1,\n"] * 50, max_event_bytes=100)
+
     def test_long_line_is_read(self) -> None:
         """A line of a megabyte in small pieces is one event."""
         line = b"x" * 1_000_000
@@ -98,7 +120,10 @@ class TestSseDecoder:
     @given(
         st.lists(
             st.sampled_from(
-                [b"data: a", b"data:", b":", b"event: e", b"\n", b"\r", b"\r\n", b"id: 1", b"\xc3"]
+                [
+                    *(b"data: a", b"data:", b":", b"event: e", b"id: 1", b"\xc3", b"{", b'"a": 1}'),
+                    *(b"\n", b"\r", b"\r\n", b"\xef\xbb\xbf"),
+                ]
             )
         ).map(b"".join),
         st.data(),
