@@ -9,6 +9,7 @@ from dspex.messages import Choice, Compat, Message, Request, Response, Sampling
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from dspex.adapters.streaming import StreamParser
     from dspex.errors import ParseError
     from dspex.recipe import Recipe
     from dspex.signatures.example import Example
@@ -25,6 +26,15 @@ class Adapter(Protocol):
 
     Equal adapters are interchangeable: they are keys under which prepared text is kept.
     """
+
+    def fitted(self, signature: Signature, capabilities: Compat, sampling: Sampling) -> Adapter:
+        """Return the adapter as it is for one endpoint, before any call; nearly always itself.
+
+        It has decided which fields travel beside the text (the model's own thinking, tools), and
+        how the endpoint is held to a form. Whoever asks an endpoint uses the fitted adapter for
+        all the rest.
+        """
+        ...
 
     def prefix(self, signature: Signature, demos: Sequence[Example]) -> tuple[Message, ...]:
         """Return the messages that signature and demonstrations fix: all but the last."""
@@ -55,6 +65,9 @@ class Adapter(Protocol):
             capabilities: what the endpoint takes.
             sampling: how the model samples.
             prefix: what `prefix` returned for these, when the caller has kept it.
+
+        Raises:
+            UnsupportedFeature: the endpoint cannot carry what an input holds.
         """
         ...
 
@@ -74,6 +87,10 @@ class Adapter(Protocol):
         error: ParseError,
     ) -> Request:
         """Return a request that shows the model its own answer and what was wrong with it."""
+        ...
+
+    def stream_parser(self, signature: Signature) -> StreamParser:
+        """Return what reads one answer while it comes: deltas of its fields."""
         ...
 
     def recipe(self) -> Recipe:

@@ -7,30 +7,27 @@ their own.
 
 from __future__ import annotations
 
-import ast
 import datetime
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from enum import Enum
 from functools import partial
 from typing import Any, Final, Literal, TypeAlias, get_args, get_origin
 
-import json_repair
 from pydantic import TypeAdapter, ValidationError
-from pydantic_core import from_json
 
+from dspex.adapters.loose_json import json_candidates
 from dspex.adapters.rendering import render_value
 from dspex.signatures.annotations import type_name, union_members, unwrap
 from dspex.signatures.fields import Field, describe_error
+from dspex.types.base import FieldType, field_type_of
 
-__all__ = ("Reader", "field_reader", "read_json")
+__all__ = ("Reader", "field_reader")
 
 Reader: TypeAlias = Callable[[str], Any]
 """Takes the text of a value; raises ValueError, in words a model understands, if it is none."""
 
-_MAX_REPAIR: Final = 20_000  # repairing takes milliseconds per KB, on the event loop
-_MAX_LITERAL: Final = 20_000
 _DECORATION: Final = " \t\r\n\"'`*"
 _NULLS: Final = frozenset({"", "null", "none"})
 _BOOLEANS: Final[Mapping[str, bool]] = {
@@ -46,7 +43,6 @@ _NUMERAL: Final = re.compile(
 _MAX_DIGITS: Final = 1_000
 _MOMENTS: Final = (datetime.date, datetime.time, datetime.timedelta)
 _EXACT: Final = (str, bool, int, float, Decimal)
-_UNREADABLE: Final = object()
 
 
 def field_reader(field: Field) -> Reader:
@@ -61,40 +57,13 @@ def field_reader(field: Field) -> Reader:
     return read_and_check
 
 
-def read_json(text: str) -> Any:
-    """Return the JSON in a text: strictly read, else without fences and chatter around it.
-
-    Raises:
-        ValueError: there is none.
-    """
-    if (value := _strict_json(text)) is not _UNREADABLE:
-        return value
-
-    if (value := _repaired_json(text)) is not _UNREADABLE:
-        return value
-
-    raise ValueError("there is no JSON in it")
-
-
 def _reader(annotation: Any) -> Reader:
     annotation = unwrap(annotation)
-    if annotation is str:
-        return _read_text
-
-    if annotation is bool:
-        return _read_boolean
-
-    if annotation is int:
-        return _read_integer
-
-    if annotation is float:
-        return _read_float
-
-    if annotation is Decimal:
-        return _read_number
-
-    if annotation is None or annotation is type(None):
+    if annotation is None:
         return _read_null
+
+    if isinstance(annotation, type) and annotation in _PLAIN:
+        return _PLAIN[annotation]
 
     if get_origin(annotation) is Literal:
         return _choice_reader({render_value(value): value for value in get_args(annotation)})
@@ -105,7 +74,17 @@ def _reader(annotation: Any) -> Reader:
     if members := union_members(annotation):
         return _union_reader(members)
 
+    if found := field_type_of(annotation):
+        return _field_type_reader(*found)
+
     return partial(_read_structure, _checker(annotation), _is_moment(annotation))
+
+
+def _field_type_reader(cls: type[FieldType], parameters: tuple[Any, ...]) -> Reader:
+    def read(text: str) -> FieldType:
+        return cls.parse(text, *parameters)
+
+    return read
 
 
 def _read_text(text: str) -> str:
@@ -153,6 +132,16 @@ def _read_float(text: str) -> float:
         return float(_bare(text))
 
     return float(_read_number(text))
+
+
+_PLAIN: Final[Mapping[type, Reader]] = {
+    str: _read_text,
+    bool: _read_boolean,
+    int: _read_integer,
+    float: _read_float,
+    Decimal: _read_number,
+    type(None): _read_null,
+}
 
 
 def _enum_reader(enum: type[Enum]) -> Reader:
@@ -216,7 +205,7 @@ def _read_structure(check: Callable[[Any], Any], moment: bool, text: str) -> Any
         return _read_moment(check, text)
 
     problem: str | None = None
-    for candidate in _candidates(text):
+    for candidate in json_candidates(text):
         try:
             return check(candidate)
         except ValueError as exc:
@@ -233,48 +222,6 @@ def _read_moment(check: Callable[[Any], Any], text: str) -> Any:
         raise ValueError(f"{_shown(text)} is not in ISO form")
 
     return check(bare)
-
-
-def _candidates(text: str) -> Iterator[Any]:
-    if (value := _strict_json(text)) is not _UNREADABLE:
-        yield value
-
-    if (value := _python_literal(text)) is not _UNREADABLE:
-        yield value
-
-    if (value := _repaired_json(text)) is not _UNREADABLE:
-        yield value
-
-    yield text
-
-
-def _strict_json(text: str) -> Any:
-    try:
-        return from_json(text)
-    except (ValueError, TypeError):  # the latter for text that UTF-8 cannot carry
-        return _UNREADABLE
-
-
-def _python_literal(text: str) -> Any:
-    if len(text) > _MAX_LITERAL:
-        return _UNREADABLE
-
-    try:
-        return ast.literal_eval(text.strip())
-    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
-        return _UNREADABLE
-
-
-def _repaired_json(text: str) -> Any:
-    if len(text) > _MAX_REPAIR or not any(mark in text for mark in "{["):
-        return _UNREADABLE
-
-    try:
-        value: Any = json_repair.loads(text, skip_json_loads=True)
-    except (ValueError, RecursionError):
-        return _UNREADABLE
-
-    return _UNREADABLE if value == "" else value
 
 
 def _checker(annotation: Any) -> Callable[[Any], Any]:

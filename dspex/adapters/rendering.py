@@ -13,13 +13,21 @@ from pydantic.errors import PydanticInvalidForJsonSchema
 from dspex.signatures.annotations import type_name, union_members, unwrap
 from dspex.signatures.constraints import CONSTRAINTS
 from dspex.signatures.encoding import to_jsonable
+from dspex.types.base import FieldType, field_type_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from dspex.signatures.fields import Field
 
-__all__ = ("choices", "describe_field", "render_field", "render_value", "requirement")
+__all__ = (
+    "choices",
+    "describe_field",
+    "is_any_text",
+    "render_field",
+    "render_value",
+    "requirement",
+)
 
 _NOUNS: Final[Mapping[type, str]] = {
     str: "text",
@@ -33,7 +41,10 @@ _ISO_FORMS: Final = frozenset({"date", "date-time", "duration", "time"})
 
 
 def render_value(value: Any) -> str:
-    """Return a value as text: strings as they are, all else as JSON."""
+    """Return a value as text, as a model would write it: strings as they are, all else as JSON."""
+    if isinstance(value, FieldType):
+        return value.as_text()
+
     if isinstance(value, Enum):
         return render_value(value.value)
 
@@ -95,7 +106,7 @@ def _form(annotation: Any) -> str:
         allowed = (*allowed, "null") if nullable else allowed
         return f"must exactly match one of: {'; '.join(allowed)}"
 
-    if annotation is str:
+    if is_any_text(annotation):
         return ""
 
     return "must be " + " or ".join(_noun(member) for member in members or (annotation,))
@@ -109,6 +120,10 @@ def _noun(annotation: Any) -> str:
     if isinstance(annotation, type) and annotation in _NOUNS:
         return _NOUNS[annotation]
 
+    if not union_members(annotation) and (found := field_type_of(annotation)):
+        cls, parameters = found
+        return cls.describe(*parameters)
+
     try:
         schema = TypeAdapter(annotation).json_schema()
     except PydanticInvalidForJsonSchema:
@@ -119,6 +134,15 @@ def _noun(annotation: Any) -> str:
         return f"a {form} in ISO form" if form in _ISO_FORMS else f"a {form}"
 
     return f"JSON of this schema: {json.dumps(schema, ensure_ascii=False)}"
+
+
+def is_any_text(annotation: Any) -> bool:
+    """Tell whether any text at all is a value of the type."""
+    if annotation is str:
+        return True
+
+    found = field_type_of(annotation)
+    return found is not None and issubclass(found[0], str) and found[0].describe() == "text"
 
 
 def _limits(field: Field) -> str:

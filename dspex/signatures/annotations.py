@@ -14,6 +14,9 @@ import typing
 import uuid
 from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
 
+from dspex import types as field_types
+from dspex.types.base import FieldType, field_type_of
+
 if typing.TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
@@ -50,6 +53,11 @@ TYPES: Final[Mapping[str, Any]] = types.MappingProxyType(
         "timedelta": datetime.timedelta,
         "Decimal": decimal.Decimal,
         "UUID": uuid.UUID,
+        **{
+            name: value
+            for name in field_types.__all__
+            if isinstance(value := getattr(field_types, name), type)
+        },
     }
 )
 """What a name in the string syntax means without `types={...}`."""
@@ -71,6 +79,10 @@ def type_name(annotation: Any) -> str:
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Literal:
         return f"Literal[{', '.join(_literal(value) for value in arguments)}]"
+
+    if isinstance(origin, type) and issubclass(origin, FieldType):
+        _, parameters = field_type_of(annotation) or (origin, ())
+        return f"{origin.__name__}[{', '.join(map(_parameter, parameters))}]"
 
     if members := union_members(annotation):
         return " | ".join(type_name(member) for member in members)
@@ -140,6 +152,10 @@ def _argument(argument: Any) -> str:
         return f"[{', '.join(map(type_name, typing.cast('Iterable[Any]', argument)))}]"
 
     return type_name(argument)
+
+
+def _parameter(value: Any) -> str:
+    return type_name(value) if isinstance(value, type) else _literal(value)
 
 
 def _literal(value: Any) -> str:

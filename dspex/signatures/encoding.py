@@ -13,6 +13,8 @@ import orjson
 from pydantic import BaseModel
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 
+from dspex.types.base import FieldType
+
 __all__ = ("digest", "is_items", "is_table", "to_jsonable")
 
 
@@ -24,6 +26,9 @@ def to_jsonable(value: Any) -> Any:
     """
     if value is None or type(value) in (str, int, float, bool):
         return value
+
+    if isinstance(value, FieldType):
+        return to_jsonable(value.to_json())
 
     if isinstance(value, Enum):
         return to_jsonable(value.value)

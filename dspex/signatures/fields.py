@@ -215,7 +215,9 @@ def OutputField(**options: Unpack[FieldOptions]) -> Any:  # noqa: N802 - reads a
 def describe_error(exc: ValidationError) -> str:
     """Return pydantic's complaints on one line, at most five of them."""
     problems = [
-        ".".join(str(part) for part in error["loc"]) + (": " if error["loc"] else "") + error["msg"]
+        ".".join(str(part) for part in error["loc"])
+        + (": " if error["loc"] else "")
+        + error["msg"].removeprefix("Value error, ")
         for error in exc.errors(include_url=False, include_context=False, include_input=False)
     ]
     more = f"; and {len(problems) - 5} more" if len(problems) > 5 else ""

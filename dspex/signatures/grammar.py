@@ -13,11 +13,12 @@ import re
 import warnings
 from dataclasses import dataclass
 from functools import reduce
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
 from dspex.errors import SignatureError
 from dspex.signatures.annotations import TYPES
 from dspex.signatures.fields import Field
+from dspex.types.base import FieldType
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -201,6 +202,8 @@ class _Side:
         base = self._type(node.value, depth + 1)
         if base is Literal:
             arguments = tuple(self._literal(item, depth) for item in _items(node.slice))
+        elif isinstance(base, type) and issubclass(base, FieldType):
+            arguments = tuple(self._parameter(item, depth) for item in _items(node.slice))
         else:
             arguments = tuple(self._argument(item, depth) for item in _items(node.slice))
 
@@ -208,7 +211,7 @@ class _Side:
             raise self._error("the brackets are empty", node)
 
         try:
-            generic: Any = base
+            generic = cast("Any", base)
             return generic[arguments if len(arguments) != 1 else arguments[0]]
         except TypeError as exc:
             raise self._error(f"not a type: {exc}", node) from exc
@@ -216,6 +219,13 @@ class _Side:
     def _argument(self, node: ast.expr, depth: int) -> Any:
         if isinstance(node, ast.Constant) and node.value is Ellipsis:
             return ...
+
+        return self._type(node, depth + 1)
+
+    def _parameter(self, node: ast.expr, depth: int) -> Any:
+        """Return what stands in the brackets of one of our own types: `Code["python"]`."""
+        if isinstance(node, ast.Constant):
+            return self._literal(node, depth)
 
         return self._type(node, depth + 1)
 

@@ -13,6 +13,7 @@ from dspex.signatures.fields import Field
 from dspex.signatures.forwarding import forwarded, forwarded_property
 from dspex.signatures.grammar import parse_signature
 from dspex.signatures.meta import SignatureMeta
+from dspex.signatures.models import fields_of_model
 from dspex.signatures.prediction import Prediction
 from dspex.signatures.record import Record
 from dspex.signatures.state import fields_from_dict, fields_to_dict
@@ -20,7 +21,9 @@ from dspex.signatures.state import fields_from_dict, fields_to_dict
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-__all__ = ("Signature", "SignatureLike", "make_signature")
+    from pydantic import BaseModel
+
+__all__ = ("Signature", "SignatureLike", "default_instructions", "make_signature")
 
 T = TypeVar("T")
 
@@ -70,10 +73,24 @@ class Signature(metaclass=SignatureMeta):
         _fill(signature, tuple(fields), instructions)
         return signature
 
+    @classmethod
+    def from_model(
+        cls, inputs: type[BaseModel], outputs: type[BaseModel], instructions: str | None = None
+    ) -> Signature:
+        """Build a signature whose fields are those of two pydantic models.
+
+        Descriptions, constraints, examples and defaults come along.
+
+        Raises:
+            SignatureError: a model has validators of its own, or a name is on both sides.
+        """
+        fields = (*fields_of_model(inputs, "input"), *fields_of_model(outputs, "output"))
+        return Signature.from_fields(fields, instructions)
+
     @forwarded_property
     def instructions(self) -> str:
         """Return what to do, in words."""
-        return self._instructions or _default_instructions(self._inputs, self._outputs)
+        return self._instructions or default_instructions(self._inputs, self._outputs)
 
     @forwarded_property
     def given_instructions(self) -> str | None:
@@ -332,7 +349,8 @@ def _check(inputs: tuple[Field, ...], outputs: tuple[Field, ...]) -> None:
             )
 
 
-def _default_instructions(inputs: Iterable[Field], outputs: Iterable[Field]) -> str:
+def default_instructions(inputs: Iterable[Field], outputs: Iterable[Field]) -> str:
+    """Return the instructions of a signature that was given none."""
     return f"Given the fields {_quoted(inputs)}, produce the fields {_quoted(outputs)}."
 
 

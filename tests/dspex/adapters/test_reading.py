@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from typing_extensions import TypedDict
 
-from dspex.adapters.reading import field_reader, read_json
+from dspex.adapters.reading import field_reader
 from dspex.adapters.rendering import render_value
 from dspex.signatures.fields import Field
 
@@ -278,14 +278,6 @@ def test_hostile_text_is_a_value_error(text: str) -> None:
     for annotation in (list[int], Line, int, bool, datetime.date, Literal["a"]):
         with pytest.raises(ValueError, match=r"."):
             read(annotation, text)
-
-
-def test_json_in_chatter() -> None:
-    """Strict JSON first, then what stands between fences or words."""
-    assert read_json(' {"a": 1} ') == {"a": 1}
-    assert read_json('Sure:\n```json\n{"a": 1}\n```') == {"a": 1}
-    with pytest.raises(ValueError, match="no JSON"):
-        read_json("nothing here")
 
 
 _JSON = st.recursive(
