@@ -1,194 +1,178 @@
-"""The response cache: least recently used answers in memory, one flight per key."""
+"""The cache's upper level: least recently used answers in memory, bounded by bytes and by age."""
 
 from __future__ import annotations
 
-import asyncio
 import time
-from dataclasses import dataclass, replace
-from operator import itemgetter
+from collections import OrderedDict
 from sys import getsizeof
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
-from cachetools import LRUCache, TTLCache
-
-from dspex.cache.flight import Flights
-from dspex.errors import BudgetExceeded, DeadlineExceeded, ProviderError
-from dspex.messages import Choice, FinishReason, Response
-from dspex.usage import Usage
+from dspex.cache.codec import HIT, Answer, as_hit, is_plain
+from dspex.messages import Choice, EmbedResponse, FinishReason, Response
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from dspex.config import CacheSettings
+__all__ = ("MemoryLevel",)
 
-__all__ = ("CacheStatistics", "ResponseCache", "cache_child")
-
-_OVERHEAD_BYTES = 1_000
+_OVERHEAD_BYTES: Final = 1_000
 """About what the objects around an answer's text weigh."""
 
-_HIT = Usage(calls=1, cache_hits=1)
-_MALFORMED = frozenset({FinishReason.ERROR, FinishReason.CONTENT_FILTER, FinishReason.UNKNOWN})
+_FLOAT_BYTES: Final = 32
 
-_Plain: TypeAlias = tuple[int, str, str, str | None, str | None, str, str, str | None]
-"""Size; text, finish reason, reasoning, refusal, model, endpoint, request id of a plain answer."""
+_TOKEN_BYTES: Final = 250
+"""About what one token with its log-probability weighs."""
 
-_Entry: TypeAlias = _Plain | tuple[int, Response]
-_SIZE: Callable[[_Entry], int] = itemgetter(0)
-_Store: TypeAlias = LRUCache[str, _Entry] | TTLCache[str, _Entry]
+_EVICTED_AT_ONCE: Final = 1_000
+"""A bound that was lowered is reached in steps: the loop is not held up by a million entries."""
 
+_Plain: TypeAlias = tuple[int, float | None, str, str, str | None, str | None, str, str, str | None]
+"""Size, end of life; text, finish, reasoning, refusal, model, endpoint, request id of an answer."""
 
-@dataclass(frozen=True, slots=True)
-class CacheStatistics:
-    """What the cache holds and how often it helped; `shared` counts followers of a flight."""
-
-    entries: int
-    size_bytes: int
-    hits: int
-    misses: int
-    shared: int
+_Entry: TypeAlias = _Plain | tuple[int, float | None, Answer | bytes]
 
 
-class ResponseCache:
-    """Whole responses by key, in memory.
+class MemoryLevel:
+    """Whole answers and other results by key.
 
     Safe to use from any number of tasks of one event loop; not thread-safe. A hit costs about a
-    microsecond. Only well-formed answers are kept: not one the provider cut or filtered.
+    microsecond.
+
+    Args:
+        max_bytes: bound of all entries together.
+        ttl_s: how long an entry lives; None: as long as there is room.
+        clock: seconds, to age by.
     """
 
-    __slots__ = ("_flights", "_hits", "_misses", "_shared", "_store")
+    __slots__ = ("_clock", "_entries", "_max_bytes", "_ttl_s", "size_bytes")
 
     def __init__(
-        self, settings: CacheSettings, clock: Callable[[], float] = time.monotonic
+        self,
+        max_bytes: int,
+        ttl_s: float | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._store: _Store = (
-            LRUCache(settings.max_bytes, getsizeof=_SIZE)
-            if settings.ttl_s is None
-            else TTLCache(settings.max_bytes, settings.ttl_s, timer=clock, getsizeof=_SIZE)
-        )
-        self._flights: Flights[Response] = Flights(_holds_for_all)
-        self._hits = 0
-        self._misses = 0
-        self._shared = 0
+        self.size_bytes = 0
+        self._max_bytes = max_bytes
+        self._ttl_s = ttl_s
+        self._clock = clock
+        self._entries: OrderedDict[str, _Entry] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._entries)
 
     def __repr__(self) -> str:
-        return f"<ResponseCache {len(self._store)} entries, {self._hits} hits, {self._flights!r}>"
+        return f"<MemoryLevel {len(self)} entries, {self.size_bytes:,} of {self._max_bytes:,} B>"
 
-    def get(self, key: str) -> Response | None:
-        """Return the answer as a cache hit: marked `cached`, with nothing used."""
-        found = self._store.get(key)
-        if found is None:
-            self._misses += 1
+    def get(self, key: str) -> Answer | None:
+        """Return the answer as a hit."""
+        entry = self._find(key)
+        return None if entry is None else _unpack(entry)
+
+    def put(self, key: str, answer: Answer, *, age_s: float = 0.0) -> None:
+        """Keep an answer that is `age_s` old already, unless it is larger than the whole level."""
+        self._keep(key, _pack(answer, self._end(age_s)))
+
+    def get_bytes(self, key: str) -> bytes | None:
+        """Return what `put_bytes` kept."""
+        entry = self._find(key)
+        return entry[2] if entry is not None and isinstance(entry[2], bytes) else None
+
+    def put_bytes(self, key: str, value: bytes, *, age_s: float = 0.0) -> None:
+        """Keep bytes as `put` keeps an answer."""
+        self._keep(key, (_OVERHEAD_BYTES + len(value), self._end(age_s), value))
+
+    def retune(self, max_bytes: int, ttl_s: float | None) -> None:
+        """Take other bounds, by and by; what is there keeps the end it was given."""
+        self._max_bytes, self._ttl_s = max_bytes, ttl_s
+        self._make_room()
+
+    def _end(self, age_s: float) -> float | None:
+        return None if self._ttl_s is None else self._clock() + self._ttl_s - age_s
+
+    def _find(self, key: str) -> _Entry | None:
+        entry = self._entries.get(key)
+        if entry is None:
             return None
 
-        self._hits += 1
-        return _unpack(found)
+        if entry[1] is not None and entry[1] <= self._clock():
+            self._drop(key)
+            return None
 
-    def put(self, key: str, response: Response) -> None:
-        """Keep `response`, unless it is malformed or larger than the whole cache."""
-        if not _is_well_formed(response):
+        self._entries.move_to_end(key)
+        return entry
+
+    def _keep(self, key: str, entry: _Entry) -> None:
+        self._drop(key)
+        if entry[0] > self._max_bytes:
             return
 
-        entry = _pack(response)
-        if entry[0] <= self._store.maxsize:
-            self._store[key] = entry
+        self._entries[key] = entry
+        self.size_bytes += entry[0]
+        if self.size_bytes > self._max_bytes:
+            self._make_room()
 
-    def lead(self, key: str) -> bool:
-        """Tell whether nobody asks for `key` yet. If so the caller must: then `land` or `fail`."""
-        return self._flights.lead(key)
+    def _drop(self, key: str) -> None:
+        old = self._entries.pop(key, None)
+        if old is not None:
+            self.size_bytes -= old[0]
 
-    async def follow(self, key: str) -> Response | None:
-        """Wait for an equal call's answer, as a hit; None makes the caller the one who asks."""
-        response = await self._flights.follow(key)
-        if response is None:
-            return None
+    def _make_room(self) -> None:
+        for _ in range(_EVICTED_AT_ONCE):
+            if self.size_bytes <= self._max_bytes:
+                return
 
-        self._shared += 1
-        return _as_hit(response)
-
-    def land(self, key: str, response: Response, *, keep: bool = True) -> None:
-        """Hand the answer to all who wait for it, and keep it."""
-        self._flights.land(key, response)
-        if keep:
-            self.put(key, response)
-
-    def fail(self, key: str, exc: BaseException, *, own: bool = False) -> None:
-        """Hand the error to all who wait, or the lead to the next if it was the leader's own."""
-        self._flights.fail(key, exc, own=own)
-
-    def statistics(self) -> CacheStatistics:
-        """Return a snapshot of the counters."""
-        return CacheStatistics(
-            entries=len(self._store),
-            size_bytes=int(self._store.currsize),
-            hits=self._hits,
-            misses=self._misses,
-            shared=self._shared,
-        )
+            _, oldest = self._entries.popitem(last=False)
+            self.size_bytes -= oldest[0]
 
 
-def _as_hit(response: Response) -> Response:
-    return replace(response, cached=True, usage=_HIT, attempts=(), latency_s=0.0)
-
-
-def _pack(response: Response) -> _Entry:
+def _pack(answer: Answer, end: float | None) -> _Entry:
     """Return the answer with its size: as plain values, if they say it all.
 
     The garbage collector does not follow a tuple of plain values: a cache of a million answers kept
     as objects would slow every collection of the process.
     """
-    choice = response.choices[0]
-    if len(response.choices) > 1 or choice.tool_calls or response.dropped:
-        return _weigh(response), response
+    if isinstance(answer, EmbedResponse) or not is_plain(answer):
+        return _weigh(answer), end, answer
 
+    choice = answer.choices[0]
     return (
         _OVERHEAD_BYTES + getsizeof(choice.text) + getsizeof(choice.reasoning),
+        end,
         choice.text,
         choice.finish_reason.value,
         choice.reasoning,
         choice.refusal,
-        response.model,
-        response.endpoint,
-        response.request_id,
+        answer.model,
+        answer.endpoint,
+        answer.request_id,
     )
 
 
-def _unpack(entry: _Entry) -> Response:
-    if len(entry) == 2:
-        return _as_hit(entry[1])
+def _unpack(entry: _Entry) -> Answer | None:
+    if len(entry) == 3:
+        kept = entry[2]
+        return None if isinstance(kept, bytes) else as_hit(kept)
 
-    _, text, finish, reasoning, refusal, model, endpoint, request_id = entry
+    _, _, text, finish, reasoning, refusal, model, endpoint, request_id = entry
     choice = Choice(text, finish_reason=FinishReason(finish), reasoning=reasoning, refusal=refusal)
     return Response(
-        (choice,), model=model, endpoint=endpoint, usage=_HIT, request_id=request_id, cached=True
+        (choice,), model=model, endpoint=endpoint, usage=HIT, request_id=request_id, cached=True
     )
 
 
-def _weigh(response: Response) -> int:
-    return _OVERHEAD_BYTES + sum(
-        getsizeof(choice.text)
-        + getsizeof(choice.reasoning)
-        + sum(getsizeof(call.arguments) for call in choice.tool_calls)
-        for choice in response.choices
-    )
+def _weigh(answer: Answer) -> int:
+    if isinstance(answer, EmbedResponse):
+        return _OVERHEAD_BYTES + sum(_FLOAT_BYTES * len(vector) for vector in answer.vectors)
+
+    return _OVERHEAD_BYTES + sum(map(_weigh_choice, answer.choices))
 
 
-def _is_well_formed(response: Response) -> bool:
-    choices = response.choices
-    if len(choices) == 1:
-        return choices[0].finish_reason not in _MALFORMED
+def _weigh_choice(choice: Choice) -> int:
+    tokens = sum(1 + len(token.top) for token in choice.logprobs)
+    texts = [choice.text, choice.reasoning, *(call.arguments for call in choice.tool_calls)]
+    texts += [cited.text for cited in choice.citations]
+    for part in choice.thinking:
+        texts += (part.text, part.signature, part.encrypted)
 
-    return bool(choices) and all(choice.finish_reason not in _MALFORMED for choice in choices)
-
-
-def _holds_for_all(error: Exception) -> bool:
-    """Tell whether every equal call would have met this error, whoever had asked."""
-    return isinstance(error, ProviderError) and not isinstance(
-        error, (DeadlineExceeded, BudgetExceeded)
-    )
-
-
-async def cache_child(settings: CacheSettings, *, ready: Callable[[object], None]) -> None:
-    """Own a ResponseCache for as long as the child lives."""
-    # The loop's clock, not the system's: what waits on one and ages by the other drifts.
-    ready(ResponseCache(settings, asyncio.get_running_loop().time))
-    await asyncio.Event().wait()
+    return _TOKEN_BYTES * tokens + sum(map(getsizeof, texts))

@@ -11,21 +11,32 @@ from typing import Final, TypeAlias
 __all__ = (
     "BOOTSTRAP_EXAMPLE",
     "BREAKER_STATE",
+    "BUDGET_REFUSED",
+    "CACHE_FAULT",
     "CACHE_HIT",
     "CACHE_MISS",
     "EVALUATE_EXAMPLE",
     "EVALUATE_START",
     "EVALUATE_STOP",
+    "EVENTS",
+    "INPUT_QUARANTINED",
+    "LIMITER_PAUSE",
+    "LIMITER_WAIT",
     "LM_EXCEPTION",
     "LM_RETRY",
     "LM_START",
     "LM_STOP",
     "OPTIMIZE_START",
     "OPTIMIZE_STOP",
+    "PARSE",
     "PROGRAM_EXCEPTION",
     "PROGRAM_START",
     "PROGRAM_STOP",
     "REPAIR",
+    "SETTINGS_CHANGED",
+    "TOOL_EXCEPTION",
+    "TOOL_START",
+    "TOOL_STOP",
 )
 
 _Name: TypeAlias = tuple[str, ...]
@@ -39,8 +50,25 @@ PROGRAM_STOP: Final[_Name] = ("dspex", "program", "stop")
 PROGRAM_EXCEPTION: Final[_Name] = ("dspex", "program", "exception")
 """It raised. Measurements: duration_s. Metadata: error."""
 
+PARSE: Final[_Name] = ("dspex", "program", "parse")
+"""The fields of an answer were read. Measurements: repairs. Metadata: program, path."""
+
 REPAIR: Final[_Name] = ("dspex", "program", "repair")
 """An answer could not be read and the model is shown why. Metadata: program, error."""
+
+TOOL_START: Final[_Name] = ("dspex", "tool", "start")
+"""A tool is called. Metadata: tool, path."""
+
+TOOL_STOP: Final[_Name] = ("dspex", "tool", "stop")
+"""It gave its result. Measurements: duration_s."""
+
+TOOL_EXCEPTION: Final[_Name] = ("dspex", "tool", "exception")
+"""It gave none. Measurements: duration_s. Metadata: reason ("arguments", "timeout", "crash",
+"refused"), error (as text)."""
+
+INPUT_QUARANTINED: Final[_Name] = ("dspex", "input", "quarantined")
+"""An input kept failing and is refused for a while. Measurements: failures. Metadata: program,
+input, errors."""
 
 LM_START: Final[_Name] = ("dspex", "lm", "request", "start")
 """A model call begins. Metadata: endpoint, model."""
@@ -55,10 +83,26 @@ LM_EXCEPTION: Final[_Name] = ("dspex", "lm", "request", "exception")
 """The call failed for good. Measurements: duration_s, failed_attempts. Metadata: error."""
 
 CACHE_HIT: Final[_Name] = ("dspex", "cache", "hit")
-"""The cache had the answer. Metadata: endpoint, model."""
+"""The cache had the answer. Metadata: endpoint, model, level ("memory", "disk", or "flight": an
+equal call under way had it)."""
 
 CACHE_MISS: Final[_Name] = ("dspex", "cache", "miss")
-"""It did not; an equal call under way may still answer. Metadata: endpoint, model."""
+"""It did not, and the provider is asked. Metadata: endpoint, model."""
+
+CACHE_FAULT: Final[_Name] = ("dspex", "cache", "fault")
+"""The cache's disk fails; calls go on. At most once a minute. Measurements: count (since it was
+announced last). Metadata: path, error."""
+
+LIMITER_WAIT: Final[_Name] = ("dspex", "limiter", "wait")
+"""A try had to wait before it was sent. Measurements: wait_s. Metadata: endpoint, model, stage (the
+last thing it waited for: "budget", "limiter", "pool")."""
+
+LIMITER_PAUSE: Final[_Name] = ("dspex", "limiter", "pause")
+"""The provider refuses many requests for their rate: all calls to it wait. Measurements: pause_s.
+Metadata: endpoint, model."""
+
+BUDGET_REFUSED: Final[_Name] = ("dspex", "budget", "refused")
+"""A call was not made because its budget is spent. Metadata: endpoint, model, error."""
 
 BREAKER_STATE: Final[_Name] = ("dspex", "breaker", "state")
 """A breaker changed. Measurements: retry_after_s. Metadata: breaker ("provider/model"), old, new,
@@ -81,3 +125,35 @@ BOOTSTRAP_EXAMPLE: Final[_Name] = ("dspex", "optimize", "bootstrap", "example")
 
 OPTIMIZE_STOP: Final[_Name] = ("dspex", "optimize", "stop")
 """An optimizer has ended. Measurements: duration_s, calls."""
+
+SETTINGS_CHANGED: Final[_Name] = ("dspex", "settings", "changed")
+"""Settings were changed while the runtime runs. Metadata: table, changes (by name; no secret can be
+changed so)."""
+
+EVENTS: Final[tuple[_Name, ...]] = (
+    PROGRAM_START,
+    PROGRAM_STOP,
+    PROGRAM_EXCEPTION,
+    PARSE,
+    REPAIR,
+    INPUT_QUARANTINED,
+    LM_START,
+    LM_RETRY,
+    LM_STOP,
+    LM_EXCEPTION,
+    CACHE_HIT,
+    CACHE_MISS,
+    CACHE_FAULT,
+    LIMITER_WAIT,
+    LIMITER_PAUSE,
+    BUDGET_REFUSED,
+    BREAKER_STATE,
+    EVALUATE_START,
+    EVALUATE_EXAMPLE,
+    EVALUATE_STOP,
+    OPTIMIZE_START,
+    BOOTSTRAP_EXAMPLE,
+    OPTIMIZE_STOP,
+    SETTINGS_CHANGED,
+)
+"""All of them."""

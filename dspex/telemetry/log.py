@@ -17,22 +17,29 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TextIO
 import orjson
 import structlog
 
+from dspex.effects import current
 from dspex.telemetry.events import (
     BREAKER_STATE,
+    BUDGET_REFUSED,
+    CACHE_FAULT,
     EVALUATE_START,
     EVALUATE_STOP,
+    LIMITER_PAUSE,
     LM_EXCEPTION,
     LM_RETRY,
     OPTIMIZE_START,
     OPTIMIZE_STOP,
     REPAIR,
+    SETTINGS_CHANGED,
 )
+from dspex.telemetry.sink import LineLogger, LogSink
 from supervision.telemetry import HANDLER_FAILURE, Bus, EventName
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, MutableMapping
+    from pathlib import Path
 
-__all__ = ("build_logger", "log_exporter")
+__all__ = ("add_correlation_id", "build_logger", "log_child", "log_exporter")
 
 _LEVELS: Final[Mapping[EventName, int]] = {
     LM_RETRY: logging.DEBUG,
@@ -43,8 +50,17 @@ _LEVELS: Final[Mapping[EventName, int]] = {
     OPTIMIZE_START: logging.INFO,
     OPTIMIZE_STOP: logging.INFO,
     BREAKER_STATE: logging.WARNING,
+    CACHE_FAULT: logging.WARNING,
+    LIMITER_PAUSE: logging.WARNING,
+    BUDGET_REFUSED: logging.INFO,
+    SETTINGS_CHANGED: logging.INFO,
     HANDLER_FAILURE: logging.ERROR,
 }
+
+_OBJECTS: Final = frozenset({"span", "request", "response"})
+"""What is only there for exporters: they may hold a prompt."""
+
+_CLOSE_S: Final = 1.0
 
 _TAKEN: Final = frozenset({"event", "level"})
 """Names that the logger's own call has; a field of that name is written with "about_" before it."""
@@ -53,7 +69,7 @@ _TAKEN: Final = frozenset({"event", "level"})
 def build_logger(
     style: Literal["console", "json"] = "console",
     level: str = "warning",
-    stream: TextIO | None = None,
+    stream: TextIO | LogSink | None = None,
 ) -> Any:
     """Return a structlog logger that writes to `stream`, by default standard error."""
     renderer = (
@@ -62,9 +78,12 @@ def build_logger(
         else structlog.dev.ConsoleRenderer(colors=False, pad_event_to=0)
     )
     return structlog.wrap_logger(
-        structlog.PrintLogger(stream or sys.stderr),
+        LineLogger(stream)
+        if isinstance(stream, LogSink)
+        else structlog.PrintLogger(stream or sys.stderr),
         processors=[
             structlog.contextvars.merge_contextvars,
+            add_correlation_id,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             renderer,
@@ -72,6 +91,18 @@ def build_logger(
         wrapper_class=structlog.make_filtering_bound_logger(_number(level)),
         cache_logger_on_first_use=True,
     )
+
+
+def add_correlation_id(
+    logger: object, method: str, event: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    """Add the running call's correlation id to a line that has none: a structlog processor."""
+    if event.get("correlation_id") is None:
+        correlation_id = current().correlation_id
+        if correlation_id is not None:
+            event["correlation_id"] = correlation_id
+
+    return event
 
 
 def _number(level: str) -> int:
@@ -84,6 +115,22 @@ def _dumps(value: object, default: Callable[[object], object], **_: object) -> s
     except orjson.JSONEncodeError:
         # Half a surrogate pair in an error's text must not cost the log.
         return json.dumps(value, default=str)
+
+
+async def log_child(
+    bus: Bus,
+    style: Literal["console", "json"],
+    level: str,
+    path: Path | None = None,
+    *,
+    ready: Callable[[object], None],
+) -> None:
+    """Write events for as long as the child lives, to a file or standard error, by a thread."""
+    sink = LogSink(path)
+    try:
+        await log_exporter(bus, build_logger(style, level, sink), level, ready=ready)
+    finally:
+        await asyncio.to_thread(sink.close, _CLOSE_S)
 
 
 async def log_exporter(
@@ -103,7 +150,11 @@ async def log_exporter(
         _config: object,
     ) -> None:
         fields = (*measurements.items(), *metadata.items())
-        shown = {f"about_{key}" if key in _TAKEN else key: _show(value) for key, value in fields}
+        shown = {
+            f"about_{key}" if key in _TAKEN else key: _show(value)
+            for key, value in fields
+            if key not in _OBJECTS
+        }
         logger.log(_LEVELS[event], ".".join(event), **shown)
 
     listener = object()

@@ -1,91 +1,51 @@
-"""The response cache keeps good answers, within its bounds, and counts what it does."""
+"""Answers stay in memory within the bounds, whole, and leave in the order of their use."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable
-from decimal import Decimal
-from typing import Any
-
 import pytest
+from hypothesis import given, strategies as st
 
-from dspex.cache import ResponseCache, cache_child
-from dspex.config import CacheSettings
-from dspex.errors import DeadlineExceeded, ErrorData, ErrorKind, ServerError
-from dspex.messages import Choice, FinishReason, Response
+from dspex.cache import MemoryLevel
+from dspex.cache.codec import as_hit
+from dspex.messages import (
+    Choice,
+    Citation,
+    EmbedResponse,
+    FinishReason,
+    ReasoningPart,
+    Response,
+    TokenLogprob,
+    ToolCall,
+)
 from dspex.testing import FakeClock
-from dspex.usage import Usage
 
 
-def response(text: str = "yes", finish: FinishReason = FinishReason.STOP) -> Response:
-    return Response(
-        (Choice(text, finish_reason=finish),),
-        usage=Usage(input_tokens=5, cost_usd=Decimal(1), calls=1),
-        latency_s=2.0,
-    )
+def response(text: str = "yes") -> Response:
+    return Response((Choice(text),), model="m", endpoint="e", request_id="r")
 
 
-async def share(cache: ResponseCache, ask: Callable[[], Awaitable[Response]]) -> Response:
-    """Ask or follow, as a client does."""
-    if not cache.lead("k"):
-        followed = await cache.follow("k")
-        if followed is not None:
-            return followed
-
-    try:
-        answer = await ask()
-    except BaseException as exc:
-        cache.fail("k", exc)
-        raise
-
-    cache.land("k", answer)
-    return answer
-
-
-class TestGetAndPut:
-    def test_a_hit_is_marked_and_used_nothing(self) -> None:
-        """What comes from the cache was not paid for again."""
-        cache = ResponseCache(CacheSettings())
-        cache.put("k", response())
-
-        found = cache.get("k")
-
-        assert found is not None
-        assert ("yes", True, 0.0) == (found.text, found.cached, found.latency_s)
-        assert Usage(calls=1, cache_hits=1) == found.usage
-
-    def test_a_miss_is_none_and_counted(self) -> None:
-        """Hits and misses tell whether the cache earns its memory."""
-        cache = ResponseCache(CacheSettings())
-        cache.put("k", response())
-        cache.get("k")
-        cache.get("other")
-
-        counters = cache.statistics()
-
-        assert (1, 1, 1) == (counters.hits, counters.misses, counters.entries)
-
+class TestBounds:
     def test_the_oldest_unused_answers_make_room(self) -> None:
         """The bound is in bytes and holds."""
-        cache = ResponseCache(CacheSettings(max_bytes=5_000))
+        cache = MemoryLevel(5_000)
         for index in range(10):
             cache.put(str(index), response("x" * 100))
 
         assert cache.get("0") is None
         assert cache.get("9") is not None
-        assert cache.statistics().size_bytes <= 5_000
+        assert cache.size_bytes <= 5_000
 
     def test_the_bound_is_in_bytes_and_not_in_characters(self) -> None:
         """A character outside of ASCII takes up to four bytes of memory."""
-        cache = ResponseCache(CacheSettings(max_bytes=100_000))
+        cache = MemoryLevel(100_000)
         for index in range(10):
             cache.put(str(index), response("\N{GRINNING FACE}" * 10_000))
 
-        assert cache.statistics().entries == 2
+        assert len(cache) == 2
 
     def test_an_answer_larger_than_the_cache_is_not_kept(self) -> None:
         """It is no error either: the call has its answer."""
-        cache = ResponseCache(CacheSettings(max_bytes=2_000))
+        cache = MemoryLevel(2_000)
 
         cache.put("k", response("x" * 5_000))
 
@@ -94,7 +54,7 @@ class TestGetAndPut:
     def test_an_old_answer_is_asked_anew(self) -> None:
         """After the time to live it is gone."""
         clock = FakeClock()
-        cache = ResponseCache(CacheSettings(ttl_s=60.0), clock)
+        cache = MemoryLevel(100_000, 60.0, clock)
         cache.put("k", response())
 
         clock.advance(59.0)
@@ -102,86 +62,92 @@ class TestGetAndPut:
         clock.advance(2.0)
         assert cache.get("k") is None
 
-    @pytest.mark.parametrize(
-        "finish", [FinishReason.ERROR, FinishReason.CONTENT_FILTER, FinishReason.UNKNOWN]
+    def test_what_comes_from_disk_has_lived_already(self) -> None:
+        """Its way through memory does not make it young again."""
+        clock = FakeClock()
+        cache = MemoryLevel(100_000, 60.0, clock)
+        cache.put("k", response(), age_s=50.0)
+
+        clock.advance(11.0)
+
+        assert cache.get("k") is None
+
+    def test_reading_an_answer_keeps_it(self) -> None:
+        """The least recently used one goes first."""
+        cache = MemoryLevel(3_500)
+        for key in ("a", "b", "c"):
+            cache.put(key, response())
+
+        cache.get("a")
+        cache.put("d", response())
+
+        assert cache.get("a") is not None
+        assert cache.get("b") is None
+
+    @given(
+        bound=st.integers(1_000, 50_000),
+        sizes=st.lists(st.tuples(st.integers(0, 9), st.integers(0, 20_000)), max_size=40),
     )
-    def test_a_malformed_answer_is_not_kept(self, finish: FinishReason) -> None:
-        """Tomorrow the provider may do better."""
-        cache = ResponseCache(CacheSettings())
+    def test_the_count_of_bytes_is_that_of_the_entries(
+        self, bound: int, sizes: list[tuple[int, int]]
+    ) -> None:
+        """Whatever is put, replaced and refused: the sum is right and within the bound."""
+        cache = MemoryLevel(bound)
+        for key, size in sizes:
+            cache.put_bytes(str(key), b"x" * size)
 
-        cache.put("k", response(finish=finish))
+        kept = [value for key in range(10) if (value := cache.get_bytes(str(key))) is not None]
 
-        assert cache.get("k") is None
+        assert sum(1_000 + len(value) for value in kept) == cache.size_bytes <= bound
 
+    def test_a_bound_that_is_lowered_is_reached_in_steps(self) -> None:
+        """A million entries do not go in one turn of the loop."""
+        cache = MemoryLevel(10**9)
+        for index in range(2_500):
+            cache.put_bytes(str(index), b"")
 
-class TestChild:
-    @pytest.mark.virtual_time
-    async def test_answers_age_by_the_clock_of_the_loop(self) -> None:
-        """What waits on one clock and ages by another drifts."""
-        up: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        child = asyncio.create_task(cache_child(CacheSettings(ttl_s=60.0), ready=up.set_result))
-        cache: ResponseCache = await up
-        cache.put("k", response())
+        cache.retune(10_000, None)
+        assert len(cache) == 1_500
 
-        await asyncio.sleep(59.0)
-        assert cache.get("k") is not None
-        await asyncio.sleep(2.0)
-        assert cache.get("k") is None
-
-        child.cancel()
-        await asyncio.wait([child])
+        cache.put_bytes("new", b"")
+        cache.put_bytes("newer", b"")
+        assert cache.size_bytes <= 10_000
 
 
-class TestShare:
-    async def test_followers_get_the_answer_as_a_hit(self) -> None:
-        """Ten equal calls at once are paid for once."""
-        cache = ResponseCache(CacheSettings())
-        asked = 0
-
-        async def ask() -> Response:
-            nonlocal asked
-            asked += 1
-            await asyncio.sleep(0)
-            return response()
-
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(share(cache, ask)) for _ in range(10)]
-
-        total = Usage()
-        for task in tasks:
-            total = total + task.result().usage
-
-        assert (1, 10, 9, 5) == (asked, total.calls, total.cache_hits, total.input_tokens)
-        assert 9 == cache.statistics().shared
-
+class TestWhole:
     @pytest.mark.parametrize(
-        ("error", "calls"),
+        "choice",
         [
-            (ServerError(ErrorData(ErrorKind.SERVER, "down")), 1),
-            (DeadlineExceeded(ErrorData(ErrorKind.DEADLINE, "mine")), 3),
+            Choice(
+                "", finish_reason=FinishReason.TOOL_CALLS, tool_calls=(ToolCall("1", "f", "{}"),)
+            ),
+            Choice("x", thinking=(ReasoningPart("hm", signature="s"), ReasoningPart("ha", id="2"))),
+            Choice("x", logprobs=(TokenLogprob("x", -0.5, (("y", -1.0),)),)),
+            Choice("x", citations=(Citation("quoted", source="s"),)),
+            Choice("x", reasoning="hm", refusal="no", finish_reason=FinishReason.LENGTH),
         ],
     )
-    async def test_an_outage_is_shared_and_a_deadline_is_not(
-        self, error: Exception, calls: int
-    ) -> None:
-        """What only the leader met is tried again by the next."""
-        cache = ResponseCache(CacheSettings())
-        asked = 0
+    def test_nothing_of_an_answer_is_lost(self, choice: Choice) -> None:
+        """A hit says what the provider said."""
+        cache = MemoryLevel(100_000)
+        answer = Response((choice,), model="m", endpoint="e", request_id="r")
 
-        async def ask() -> Response:
-            nonlocal asked
-            asked += 1
-            await asyncio.sleep(0)
-            raise error
+        cache.put("k", answer)
 
-        async def one() -> str:
-            with pytest.raises(type(error)):
-                await share(cache, ask)
+        assert as_hit(answer) == cache.get("k")
 
-            return "failed"
+    def test_large_vectors_count(self) -> None:
+        """A cache of vectors would otherwise hold a multiple of its bound."""
+        cache = MemoryLevel(100_000)
 
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(one()) for _ in range(3)]
+        cache.put("k", EmbedResponse(((0.5,) * 10_000,)))
 
-        assert ["failed"] * 3 == [task.result() for task in tasks]
-        assert calls == asked
+        assert cache.get("k") is None
+
+    def test_an_answer_is_no_bytes_and_bytes_are_no_answer(self) -> None:
+        """Who asks for the other kind finds nothing."""
+        cache = MemoryLevel(100_000)
+        cache.put("answer", response())
+        cache.put_bytes("bytes", b"1")
+
+        assert (None, None) == (cache.get_bytes("answer"), cache.get("bytes"))
