@@ -6,7 +6,6 @@
     ├── SignatureError           a signature cannot be what it says
     ├── InputError               inputs of a program: missing, unknown, positional, mistyped
     ├── InputQuarantined         an input that kept failing is refused for a while
-    ├── UnsupportedFeature       the endpoint cannot carry what a field holds; nothing was sent
     ├── ParseError               a model's text does not hold the fields it should
     ├── AnswerRejected           every answer of a self-correcting program was found wrong
     ├── LoadError                a saved file is not ours, broken, newer, or of another shape
@@ -14,7 +13,9 @@
     ├── EvaluationError          an evaluation was asked for something impossible, or told to stop
     ├── OptimizerError           an optimizer was asked for something impossible
     ├── SandboxError             the offline sandbox cannot start or was scripted wrongly
-    ├── UnsupportedFeature       an endpoint has no such thing, whatever is asked of it
+    ├── ToolError                a tool is defined wrongly, or did not give what it was called for
+    ├── InterpreterError         no interpreter for a model's code, or it cannot be used
+    ├── UnsupportedFeature       an endpoint has no such thing, or cannot carry it; nothing was sent
     └── ProviderError            one model call failed; `data` says how, as plain data
         ├── RateLimited          429 that passes; `retry_after_s` says when
         ├── QuotaExhausted       429 that does not pass by waiting
@@ -31,7 +32,8 @@
         ├── EndpointUnavailable  not sent: the endpoint's process is restarting or gone
         ├── DeadlineExceeded     the call's own deadline passed; `stage` says where it waited
         ├── PoolExhausted        not sent: no connection became free in time
-        └── BudgetExceeded       not sent: the purse is empty
+        ├── BudgetExceeded       not sent: the purse is empty
+        └── BatchFailed          its batch expired, was cancelled, or failed as a whole
 
 A `ProviderError` is built from an `ErrorData`, which survives JSON: `to_exception(data)` gives the
 same error back. `error.unavailable` tells an outage from a wrong answer: whoever scores programs
@@ -51,6 +53,7 @@ __all__ = (
     "AnswerRejected",
     "Attempt",
     "AuthError",
+    "BatchFailed",
     "BudgetExceeded",
     "CircuitOpen",
     "ConfigError",
@@ -65,6 +68,7 @@ __all__ = (
     "EvaluationError",
     "InputError",
     "InputQuarantined",
+    "InterpreterError",
     "InvalidRequest",
     "LoadError",
     "OptimizerError",
@@ -80,6 +84,7 @@ __all__ = (
     "SandboxError",
     "ServerError",
     "SignatureError",
+    "ToolError",
     "TransportError",
     "UnsupportedFeature",
     "to_exception",
@@ -128,10 +133,6 @@ class InputError(DspexError):
     """Raised when a program is called with inputs its signature does not take."""
 
 
-class UnsupportedFeature(DspexError):
-    """Raised before a call whose endpoint cannot carry a part of the question; nothing was sent."""
-
-
 class LoadError(DspexError):
     """Raised when a saved program cannot be loaded; nothing has been changed."""
 
@@ -154,6 +155,29 @@ class SandboxError(DspexError):
 
 class UnsupportedFeature(DspexError):
     """Raised when an endpoint cannot do at all what is asked of it; nothing was sent."""
+
+
+class ToolError(DspexError):
+    """Raised when a tool is defined wrongly, or when a call of it gives no result.
+
+    Args:
+        problem: what is wrong, in words that may be shown to a model.
+        tool: its name.
+        reason: "definition"; or of a call: "arguments", "unknown", "timeout", "crash", "refused".
+    """
+
+    def __init__(self, problem: str, *, tool: str = "", reason: str = "crash") -> None:
+        self.problem = problem
+        self.tool = tool
+        self.reason = reason
+        super().__init__(f"tool {tool!r}: {problem}" if tool else problem)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return partial(type(self), self.problem, tool=self.tool, reason=self.reason), ()
+
+
+class InterpreterError(DspexError):
+    """Raised when a model's code cannot be run at all; what the code itself raises is no error."""
 
 
 class ParseError(DspexError):
@@ -256,6 +280,7 @@ class ErrorKind(StrEnum):
     DEADLINE = "deadline"
     POOL = "pool"
     BUDGET = "budget"
+    BATCH = "batch"
 
 
 _NOT_FOUND = 404
@@ -504,6 +529,15 @@ class BudgetExceeded(ProviderError):
     """Raised before anything is sent when a budget would be overshot."""
 
     kind = ErrorKind.BUDGET
+
+
+class BatchFailed(ProviderError):
+    """Raised when a batch ends without this request's answer.
+
+    `data.code` says how: "expired", "cancelled", "failed" or "no_result".
+    """
+
+    kind = ErrorKind.BATCH
 
 
 _BY_KIND: dict[ErrorKind, type[ProviderError]] = {

@@ -13,6 +13,7 @@ from typing import Any
 __all__ = ("Usage", "UsageMeter")
 
 _ZERO = Decimal(0)
+_MOST_MODELS = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +83,14 @@ class UsageMeter:
 
     `in_call` counts the model calls now waiting for a provider below this point. When a deadline
     strikes, it tells time lost to the provider from time spent computing.
+
+    Args:
+        parent: where everything counts as well.
+        by_model: keep accounts of each model, too; a thousand of them, and one of all others.
     """
 
     __slots__ = (
+        "_by_model",
         "_cache_hits",
         "_cache_read",
         "_cache_write",
@@ -99,8 +105,9 @@ class UsageMeter:
         "parent",
     )
 
-    def __init__(self, parent: UsageMeter | None = None) -> None:
+    def __init__(self, parent: UsageMeter | None = None, *, by_model: bool = False) -> None:
         self.parent = parent
+        self._by_model: dict[str, UsageMeter] | None = {} if by_model else None
         self.in_call = 0
         # Plain counters: adding up Usage values would build one at each level for each call.
         self._input = self._output = self._cache_read = self._cache_write = self._reasoning = 0
@@ -130,10 +137,24 @@ class UsageMeter:
             failed_attempts=self._failed_attempts,
         )
 
-    def add(self, usage: Usage) -> None:
-        """Count `usage` here and in every parent."""
+    @property
+    def usage_by_model(self) -> dict[str, Usage]:
+        """What each "provider/model" has used; empty unless accounts of models are kept."""
+        return {name: meter.total for name, meter in (self._by_model or {}).items()}
+
+    def add(self, usage: Usage, provider: str = "", model: str = "") -> None:
+        """Count `usage` here and in every parent.
+
+        Args:
+            usage: of one call, or of many.
+            provider: whose.
+            model: of the provider; without it the usage is in no model's account.
+        """
         meter: UsageMeter | None = self
         while meter is not None:
+            if meter._by_model is not None and model:
+                meter._account(f"{provider}/{model}").add(usage)
+
             meter._total = None
             meter._input += usage.input_tokens
             meter._output += usage.output_tokens
@@ -145,6 +166,14 @@ class UsageMeter:
             meter._failed_attempts += usage.failed_attempts
             meter._cost_usd = _add_cost(meter._cost_usd, usage.cost_usd)
             meter = meter.parent
+
+    def _account(self, name: str) -> UsageMeter:
+        accounts = self._by_model
+        assert accounts is not None
+        if name not in accounts and len(accounts) >= _MOST_MODELS:
+            name = "other"
+
+        return accounts.setdefault(name, UsageMeter())
 
     def enter_call(self) -> None:
         """Say that one more model call is in flight below this point."""

@@ -19,9 +19,12 @@ of the request. A child that crashes under a call costs that call one try.
 from __future__ import annotations
 
 from dspex.clients.client import Client
-from dspex.clients.endpoint import Endpoint, EndpointStatistics
+from dspex.clients.endpoint import Endpoint
 from dspex.clients.limits.budget import Budget, BudgetStatistics, LocalBudget
+from dspex.clients.limits.spending import budget
+from dspex.clients.policy import Policy
 from dspex.clients.protocol import CacheMode, ModelClient
+from dspex.clients.tally import EndpointStatistics
 
 __all__ = (
     "Budget",
@@ -32,4 +35,6 @@ __all__ = (
     "EndpointStatistics",
     "LocalBudget",
     "ModelClient",
+    "Policy",
+    "budget",
 )

@@ -1,7 +1,9 @@
 """Admission: what one try needs before it may be sent, and what becomes of it afterwards.
 
 Budget first, then the limiter, then a place among the connections, and the breaker last, because it
-may have opened during the waits. Whatever a try holds is settled or given back on every way out.
+may have opened during the waits. Who has to wait for a place gives his share of the rate back
+meanwhile: it would be used later than it was counted. Whatever a try holds is settled or given back
+on every way out.
 """
 
 from __future__ import annotations
@@ -11,8 +13,8 @@ from typing import TYPE_CHECKING, Final
 from dspex.clients.attempt import NOT_ENCODED
 from dspex.clients.call import NOT_SENT, Call
 from dspex.clients.failures.rules import rule_for
-from dspex.clients.limits.budget import estimate_usage
-from dspex.errors import ErrorData, ErrorKind, ProviderError, ProviderTimeout
+from dspex.clients.reports import report_pause, report_wait
+from dspex.errors import ErrorData, ErrorKind, PoolExhausted, ProviderError, ProviderTimeout
 from dspex.usage import Usage
 from supervision.deadline import Timeout
 
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
     from dspex.clients.breaker.endpoint_breaker import Permit
     from dspex.clients.endpoint_state import EndpointState
+    from dspex.clients.limits.pool import ConnectionGate
     from dspex.clients.limits.quota import QuotaLease
     from dspex.clients.transport import Transport
     from dspex.effects import BudgetLease
@@ -46,7 +49,9 @@ async def admit(call: Call, limit_s: float | None) -> Try:
 
     this = Try(call, state, transport, limit_s)
     if not this.take():
+        began = endpoint.clock()
         await this.wait()
+        report_wait(call, endpoint.clock() - began)
 
     call.stage = "attempt"
     return this
@@ -58,6 +63,7 @@ class Try(Timeout):
     __slots__ = (
         "_call",
         "_estimate",
+        "_most",
         "_permit",
         "_placed",
         "_purse",
@@ -75,7 +81,7 @@ class Try(Timeout):
         self._call = call
         self._state = state
         self._placed = False
-        self._estimate = _ONE_CALL
+        self._estimate = self._most = _ONE_CALL
         self._purse: BudgetLease | None = None
         self._quota: QuotaLease | None = None
         self._permit: Permit | None = None
@@ -83,12 +89,10 @@ class Try(Timeout):
 
     def take(self) -> bool:
         """Take what the try needs, if nobody has to be waited for."""
-        self._reserve()
-        state, gate = self._state, self.transport.gate
-        self._quota = state.quota.try_acquire(
-            key=self._call.endpoint.name, tokens=self._estimate.total_tokens
-        )
-        if self._quota is None or not gate.try_acquire():
+        if not self._reserve():
+            return False
+
+        if not self._take_share() or not self.transport.gate.try_acquire():
             return False
 
         self._placed = True
@@ -99,15 +103,21 @@ class Try(Timeout):
         """Wait in line for what `take` did not get."""
         call = self._call
         try:
-            if self._quota is None:
-                call.stage = "limiter"
-                self._quota = await self._state.quota.acquire(
-                    key=call.endpoint.name, tokens=self._estimate.total_tokens
-                )
+            purse = call.scope.budget
+            if purse is not None and self._purse is None:
+                call.stage = "budget"
+                self._purse = await purse.acquire(self._most)
 
-            call.stage = "pool"
-            await self.transport.gate.acquire()
+            if self._quota is None:
+                await self._wait_for_share()
+
+            if not self.transport.gate.try_acquire():
+                await self._wait_for_place()
+
             self._placed = True
+            if self._quota is None and not self._take_share():
+                await self._wait_for_share()
+
             if self.transport.closed:
                 raise call.endpoint.unavailable("session", "its connections were closed meanwhile")
 
@@ -117,15 +127,55 @@ class Try(Timeout):
 
         self._pass_breaker()
 
-    def _reserve(self) -> None:
-        call = self._call
-        budget = call.scope.budget
-        if budget is None and not self._state.counts_tokens:
-            return
+    def _take_share(self) -> bool:
+        """Take a share of the rates if nobody has to be waited for."""
+        call, estimate = self._call, self._estimate
+        self._quota = self._state.quota.try_acquire(
+            key=call.endpoint.name,
+            tokens=estimate.total_tokens,
+            output_tokens=estimate.output_tokens,
+            user=call.scope.user,
+        )
+        return self._quota is not None
 
-        self._estimate = estimate_usage(call.request)
-        if budget is not None:
-            self._purse = budget.reserve(self._estimate)
+    async def _wait_for_share(self) -> None:
+        call, estimate = self._call, self._estimate
+        call.stage = "limiter"
+        self._quota = await self._state.quota.acquire(
+            key=call.endpoint.name,
+            tokens=estimate.total_tokens,
+            output_tokens=estimate.output_tokens,
+            user=call.scope.user,
+        )
+
+    async def _wait_for_place(self) -> None:
+        call, quota, gate = self._call, self._quota, self.transport.gate
+        self._quota = None
+        if quota is not None:
+            quota.refund()
+
+        call.stage = "pool"
+        limit_s = call.endpoint.settings.pool_timeout_s
+        try:
+            with call.endpoint.deadlines.timeout(limit_s):
+                await gate.acquire()
+        except TimeoutError as exc:
+            raise _no_place(call, gate, limit_s or 0.0) from exc
+
+    def _reserve(self) -> bool:
+        """Draw from the budget, if there is one; tell whether that needed no waiting."""
+        call = self._call
+        purse = call.scope.budget
+        if purse is not None:
+            self._most = call.most(purse.limited)
+
+        if self._state.counts_tokens:
+            self._estimate = call.estimate()
+
+        if purse is not None:
+            self._purse = purse.try_reserve(self._most)
+
+        return purse is None or self._purse is not None
 
     def __exit__(
         self,
@@ -149,13 +199,19 @@ class Try(Timeout):
         self._leave_pool()
         if self.response is not None:
             permit.success()
-            self._state.pressure.answers += 1
-            self._settle(self.response.usage)
+            state = self._state
+            state.pressure.answers += 1
+            if state.slowed:
+                state.note_answer(self.transport.gate)
+
+            usage = self.response.usage
+            # A server that does not count its tokens has not told that it used none.
+            self._settle(usage, usage if usage.total_tokens else self._most)
         elif isinstance(exc, ProviderError):
             self._judge(permit, exc.data)
         else:
             permit.ignore()
-            self._settle(self._estimate)
+            self._settle(self._estimate, self._most)
 
     def _pass_breaker(self) -> None:
         try:
@@ -167,19 +223,28 @@ class Try(Timeout):
     def _judge(self, permit: Permit, error: ErrorData) -> None:
         permit.judge(error, rule_for(error, failures=len(self._call.attempts) + 1))
         if error.kind is ErrorKind.RATE_LIMIT:
-            self._state.note_limited(error.retry_after_s)
+            pause_s = self._state.note_limited(error, self.transport.gate)
+            if pause_s is not None:
+                report_pause(self._call, pause_s)
 
         if error.kind in NOT_SENT or error.stage == NOT_ENCODED:
             self._give_back()
         else:
-            self._settle(self._estimate if _may_have_cost(error) else _ONE_CALL)
+            self._settle_failed(error)
 
-    def _settle(self, usage: Usage) -> None:
+    def _settle_failed(self, error: ErrorData) -> None:
+        if _may_have_cost(error):
+            self._settle(self._estimate, self._most)
+        else:
+            self._settle(_ONE_CALL)
+
+    def _settle(self, usage: Usage, spent: Usage | None = None) -> None:
+        """Settle at `usage`, and the budget at `spent` if that is given."""
         if self._quota is not None:
             self._quota.settle(usage)
 
         if self._purse is not None:
-            self._purse.settle(usage)
+            self._purse.settle(usage if spent is None else spent)
 
     def _leave_pool(self) -> None:
         if self._placed:
@@ -209,6 +274,22 @@ def _may_have_cost(error: ErrorData) -> bool:
             return True
         case _:
             return False
+
+
+def _no_place(call: Call, gate: ConnectionGate, limit_s: float) -> PoolExhausted:
+    return PoolExhausted(
+        ErrorData(
+            ErrorKind.POOL,
+            f"no connection became free in {limit_s:g} s: {gate.in_use} of {gate.limit} are in use "
+            f"and {gate.waiting} calls wait for one; raise max_connections or pool_timeout_s, or "
+            f"start fewer calls at a time",
+            provider=call.endpoint.name,
+            model=call.request.model,
+            stage="pool",
+            # It has waited as long as it may.
+            should_retry=False,
+        )
+    )
 
 
 def too_slow(call: Call, limit_s: float) -> ProviderTimeout:

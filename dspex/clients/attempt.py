@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Final
 from dspex.clients.failures.classify import classify_response
 from dspex.clients.failures.faults import NETWORK_ERRORS, classify_exception
 from dspex.errors import (
-    EndpointUnavailable,
     ErrorData,
     ErrorKind,
+    ProtocolError,
     ProviderError,
     to_exception,
 )
@@ -19,10 +19,11 @@ from dspex.messages import Compat, Request, Response, StreamEnd, StreamEvent, fi
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-    from dspex.clients.transport import Transport
-    from dspex.clients.wire.base import EncodedRequest, Wire
+    from dspex.clients.transport import Reply, ReplyContext, Transport
+    from dspex.clients.wire.base import EmbeddingWire, EncodedRequest, Wire
+    from dspex.messages import EmbedRequest, EmbedResponse
 
-__all__ = ("NOT_ENCODED", "attempt")
+__all__ = ("NOT_ENCODED", "attempt", "attempt_embedding")
 
 NOT_ENCODED: Final = "encode"
 """The stage of an error before anything was sent: the wire cannot say what is asked."""
@@ -53,22 +54,14 @@ async def attempt(
     encoded = _encoded(wire, compat, request, provider, stream=stream)
     started = False
     stage = "first byte"
+    post = transport.post(wire.url_path(request, stream=stream), encoded.body)
     try:
-        async with transport.post(wire.url_path(request), encoded.body) as reply:
+        async with post as reply:
             stage = "body"
             if reply.status != 200:
-                body = await reply.read()
-                raise to_exception(
-                    classify_response(
-                        reply.status,
-                        reply.headers,
-                        body,
-                        provider=provider,
-                        model=request.model,
-                    )
-                )
+                raise await _refusal(reply, provider, request.model)
 
-            request_id = reply.headers.get("x-request-id")
+            request_id = _request_id(reply)
             if not stream:
                 response = wire.decode(await reply.read())
                 yield StreamEnd(_complete(response, encoded, request_id))
@@ -88,11 +81,82 @@ async def attempt(
     except ProviderError as exc:
         raise _named(exc, provider, request.model, delivered=started) from exc.__cause__
     except _MAY_RAISE as exc:
-        if transport.closed:
-            raise _closed_under(provider, request.model, started) from exc
-
-        data = classify_exception(exc, provider=provider, model=request.model, stage=stage)
+        data = _broken(exc, transport, post, provider, request.model, stage)
         raise to_exception(replace(data, delivered=started)) from exc
+
+
+async def attempt_embedding(
+    transport: Transport,
+    wire: EmbeddingWire,
+    compat: Compat,
+    request: EmbedRequest,
+    *,
+    provider: str,
+) -> EmbedResponse:
+    """Ask once for vectors.
+
+    Raises:
+        ProviderError: classified, with the provider's and the model's name.
+    """
+    try:
+        encoded = wire.encode_embed(request, compat)
+    except ProviderError as exc:
+        raise _not_encoded(exc, provider, request.model) from exc
+
+    stage = "first byte"
+    post = transport.post(wire.embed_path(request), encoded.body)
+    try:
+        async with post as reply:
+            stage = "body"
+            if reply.status != 200:
+                raise await _refusal(reply, provider, request.model)
+
+            response = wire.decode_embed(await reply.read())
+            _check_count(request, response)
+            request_id = _request_id(reply) or response.request_id
+    except ProviderError as exc:
+        raise _named(exc, provider, request.model, delivered=False) from exc.__cause__
+    except _MAY_RAISE as exc:
+        raise to_exception(_broken(exc, transport, post, provider, request.model, stage)) from exc
+
+    return replace(response, dropped=encoded.dropped, request_id=request_id)
+
+
+async def _refusal(reply: Reply, provider: str, model: str) -> ProviderError:
+    body = await reply.read()
+    data = classify_response(reply.status, reply.headers, body, provider=provider, model=model)
+    return to_exception(data)
+
+
+def _request_id(reply: Reply) -> str | None:
+    headers = reply.headers
+    return headers.get("x-request-id") or headers.get("request-id")
+
+
+def _broken(
+    exc: Exception,
+    transport: Transport,
+    post: ReplyContext,
+    provider: str,
+    model: str,
+    stage: str,
+) -> ErrorData:
+    if transport.closed:
+        return _closed_under(provider, model)
+
+    return classify_exception(exc, provider=provider, model=model, stage=stage, reused=post.reused)
+
+
+def _check_count(request: EmbedRequest, response: EmbedResponse) -> None:
+    asked, given = len(request.texts), len(response.vectors)
+    if asked != given:
+        raise ProtocolError(
+            ErrorData(
+                ErrorKind.PROTOCOL,
+                f"{asked} texts were sent and {given} vectors came",
+                stage="body",
+            )
+        )
 
 
 def _encoded(
@@ -101,8 +165,11 @@ def _encoded(
     try:
         return wire.encode(request, compat, stream=stream)
     except ProviderError as exc:
-        data = replace(exc.data, provider=provider, model=request.model, stage=NOT_ENCODED)
-        raise to_exception(data) from exc
+        raise _not_encoded(exc, provider, request.model) from exc
+
+
+def _not_encoded(exc: ProviderError, provider: str, model: str) -> ProviderError:
+    return to_exception(replace(exc.data, provider=provider, model=model, stage=NOT_ENCODED))
 
 
 def _finished(event: StreamEvent, encoded: EncodedRequest, request_id: str | None) -> StreamEvent:
@@ -120,16 +187,13 @@ def _complete(response: Response, encoded: EncodedRequest, request_id: str | Non
     return response if request_id is None else fill(response, request_id=request_id)
 
 
-def _closed_under(provider: str, model: str, delivered: bool) -> EndpointUnavailable:
-    return EndpointUnavailable(
-        ErrorData(
-            ErrorKind.ENDPOINT,
-            "its connections were closed while it answered",
-            provider=provider,
-            model=model,
-            stage="endpoint",
-            delivered=delivered,
-        )
+def _closed_under(provider: str, model: str) -> ErrorData:
+    return ErrorData(
+        ErrorKind.ENDPOINT,
+        "its connections were closed while it answered",
+        provider=provider,
+        model=model,
+        stage="endpoint",
     )
 
 

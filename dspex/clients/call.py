@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, ClassVar, Final, Self
 
+from dspex.clients.drawing import most_of
+from dspex.clients.limits.estimates import estimate_usage
 from dspex.clients.reports import (
     report_abandoned,
     report_answer,
     report_failure,
     report_start,
 )
-from dspex.errors import Attempt, DeadlineExceeded, ErrorData, ErrorKind, ProviderError
+from dspex.errors import (
+    Attempt,
+    BudgetExceeded,
+    DeadlineExceeded,
+    ErrorData,
+    ErrorKind,
+    ProviderError,
+)
 from dspex.usage import Usage
 from supervision.deadline import Timeout
 
@@ -19,8 +28,8 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from dspex.clients.endpoint import Endpoint
-    from dspex.effects import CallScope
-    from dspex.messages import Request, Response
+    from dspex.effects import BudgetSource, CallScope
+    from dspex.messages import DroppedParam, Request, Response
 
 __all__ = ("NOT_SENT", "Call")
 
@@ -40,7 +49,8 @@ class Call(Timeout):
     (`limits_block=False`) and asks `left_s` instead.
 
     `cut_short` says that a retry was left out for lack of time: the error is then this call's own,
-    and not one that an equal call would have met.
+    and not one that an equal call would have met. `bound` is the output bound that a budget added
+    to the request.
 
     Args:
         endpoint: who is asked.
@@ -53,6 +63,7 @@ class Call(Timeout):
     __slots__ = (
         "attempts",
         "began",
+        "bound",
         "cut_short",
         "endpoint",
         "limit_s",
@@ -62,6 +73,9 @@ class Call(Timeout):
         "stage",
         "try_began",
     )
+
+    operation: ClassVar[str] = "chat"
+    """What the conventions of telemetry call it."""
 
     def __init__(
         self,
@@ -77,6 +91,9 @@ class Call(Timeout):
         if scope.deadline is not None and scope.deadline - self.began < limit_s:
             limit_s = _round_up(scope.deadline - self.began)
 
+        if scope.budget is not None:
+            limit_s = _within(scope.budget, self.began, limit_s)
+
         super().__init__(endpoint.deadlines, limit_s if limits_block else None)
         self.endpoint = endpoint
         self.request = request
@@ -84,6 +101,7 @@ class Call(Timeout):
         self.limit_s = limit_s
         self.stage = "cache"
         self.attempts: list[Attempt] = []
+        self.bound: DroppedParam | None = None
         self.cut_short = False
         self.response: Response | None = None
 
@@ -124,9 +142,15 @@ class Call(Timeout):
             report_abandoned(self)
 
     def require_time(self) -> None:
-        """Raise `DeadlineExceeded` if the time is up before anything was asked."""
-        if self.limit_s <= 0:
-            raise self.late()
+        """Raise if the time is up before anything was asked, the budget's or the call's."""
+        if self.limit_s > 0:
+            return
+
+        purse = self.scope.budget
+        if purse is not None and purse.deadline is not None and purse.deadline <= self.began:
+            raise self._out_of_time()
+
+        raise self.late()
 
     def left_s(self) -> float:
         """Return the seconds until the call's deadline."""
@@ -135,6 +159,14 @@ class Call(Timeout):
     def block_s(self) -> float:
         """Return the seconds left for a block that ends with the call."""
         return _round_up(self.left_s())
+
+    def estimate(self) -> Usage:
+        """Guess what one try will use, for limits on tokens."""
+        return estimate_usage(self.request)
+
+    def most(self, limited: frozenset[str]) -> Usage:
+        """Return the most that one try can use of what a budget bounds; see `most_of`."""
+        return most_of(self, limited)
 
     def failed_try(self, error: ErrorData) -> None:
         """Note that the current try has failed."""
@@ -154,11 +186,22 @@ class Call(Timeout):
             )
         )
 
+    def _out_of_time(self) -> BudgetExceeded:
+        return BudgetExceeded(
+            ErrorData(
+                ErrorKind.BUDGET,
+                "not sent: the time of its budget is up",
+                provider=self.endpoint.name,
+                model=self.request.model,
+                stage="budget",
+            )
+        )
+
     def _succeed(self, response: Response) -> None:
         self.endpoint.succeeded += 1
         report_answer(self, response)
         if self.scope.meter is not None:
-            self.scope.meter.add(response.usage)
+            self.scope.meter.add(response.usage, self.endpoint.name, self.request.model)
 
     def _was_sent(self) -> bool:
         return self.stage in _ON_THE_WIRE or any(
@@ -167,14 +210,22 @@ class Call(Timeout):
 
     def _fail(self, error: ProviderError) -> None:
         self.endpoint.failed += 1
+        self.endpoint.tally.failed(error.data.kind)
         report_failure(self, error)
         if self.scope.meter is not None:
             # Our own tries: who follows another's flight has that one's tries in its error. A call
             # that never left, because of a breaker, a budget or a limit, is none.
             own = Usage(calls=int(self._was_sent()), failed_attempts=len(self.attempts))
-            self.scope.meter.add(sum((tried.usage for tried in self.attempts), own))
+            used = sum((tried.usage for tried in self.attempts), own)
+            self.scope.meter.add(used, self.endpoint.name, self.request.model)
 
 
 def _round_up(seconds: float) -> float:
     """Return a time limit from a few distinct ones, since each of them has a timer of its own."""
     return math.ceil(max(seconds, 0.0) * 10.0) / 10.0
+
+
+def _within(purse: BudgetSource, now: float, limit_s: float) -> float:
+    """Return the time limit of a call whose budget may end before."""
+    ends = purse.deadline
+    return limit_s if ends is None or ends - now >= limit_s else _round_up(ends - now)

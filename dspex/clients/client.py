@@ -8,25 +8,36 @@ thousand calls.
 from __future__ import annotations
 
 from contextlib import aclosing
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from dspex.clients.call import Call
-from dspex.clients.reports import report_lookup
+from dspex.clients.embedding import EmbedCall, embed_once, in_words, require_embeddings
+from dspex.clients.reports import report_hit, report_miss
 from dspex.clients.tries import ask, ask_streaming
 from dspex.effects import LIVE, Effect, current
-from dspex.messages import Request, Response, StreamEnd, StreamStart, TextDelta
+from dspex.messages import (
+    EmbedRequest,
+    EmbedResponse,
+    Request,
+    Response,
+    StreamEnd,
+    StreamStart,
+    TextDelta,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterator, Sequence
 
-    from dspex.cache.memory import ResponseCache
+    from dspex.cache.responses import ResponseCache
     from dspex.clients.endpoint import Endpoint
     from dspex.clients.protocol import CacheMode
+    from dspex.clients.wire.base import EmbeddingWire
     from dspex.effects import CallScope
     from dspex.messages import Compat, StreamEvent
 
-__all__ = ("Client",)
+__all__ = ("Client", "addressed", "as_events", "ask_once")
 
 
 class Client:
@@ -72,6 +83,11 @@ class Client:
         return self._endpoint.compat
 
     @property
+    def response_cache(self) -> ResponseCache | None:
+        """The cache its calls take part in, or None while there is none."""
+        return self._cache()
+
+    @property
     def endpoint(self) -> Endpoint:
         """The endpoint behind it, for its statistics."""
         return self._endpoint
@@ -81,7 +97,7 @@ class Client:
     ) -> Coroutine[Any, Any, Response]:
         """Return the answer; see `ModelClient.complete`."""
         if not request.model:
-            request = _addressed(request, self.model)
+            request = addressed(request, self.model)
 
         scope = current()
         if scope.gate is LIVE:
@@ -109,18 +125,69 @@ class Client:
         scope = current()
         if scope.gate is not LIVE:
             # What a job does not record it cannot replay: the answer passes the gate whole.
-            for event in _as_events(await self.complete(request, timeout_s=timeout_s, cache="off")):
+            for event in as_events(await self.complete(request, timeout_s=timeout_s, cache="off")):
                 yield event
 
             return
 
         if not request.model:
-            request = _addressed(request, self.model)
+            request = addressed(request, self.model)
 
         with Call(self._endpoint, request, scope, timeout_s, limits_block=False) as call:
             async with aclosing(ask_streaming(call)) as events:
                 async for event in events:
                     yield event
+
+    async def embed(
+        self,
+        texts: EmbedRequest | Sequence[str],
+        *,
+        timeout_s: float | None = None,
+        cache: CacheMode = "on",
+    ) -> EmbedResponse:
+        """Return a vector for each text, in their order, the way of any other call.
+
+        Args:
+            texts: as plain texts, or a request that says more of what is wanted.
+            timeout_s: deadline of the whole call; None takes the endpoint's.
+            cache: how the response cache takes part.
+
+        Raises:
+            UnsupportedFeature: the endpoint has no embeddings.
+            ProviderError: as `complete` does.
+        """
+        wire = require_embeddings(self._endpoint)
+        request = texts if isinstance(texts, EmbedRequest) else EmbedRequest(tuple(texts))
+        if not request.model:
+            request = replace(request, model=self.model)
+
+        scope = current()
+        run = partial(self._embed, request, wire, scope, timeout_s, cache)
+        if scope.gate is LIVE:
+            return await run()
+
+        effect = Effect(
+            "embed",
+            run=run,
+            digest=request.digest,
+            encode=EmbedResponse.to_dict,
+            decode=EmbedResponse.from_dict,
+        )
+        return await scope.gate.call(effect)
+
+    async def _embed(
+        self,
+        request: EmbedRequest,
+        wire: EmbeddingWire,
+        scope: CallScope,
+        timeout_s: float | None,
+        cache: CacheMode,
+    ) -> EmbedResponse:
+        with EmbedCall(self._endpoint, request, scope, timeout_s) as call:
+            store = None if cache == "off" else self._cache()
+            response = await embed_once(call, wire, store, cache)
+            call.response = in_words(response)
+            return response
 
     async def _complete(
         self, request: Request, scope: CallScope, timeout_s: float | None, cache: CacheMode
@@ -130,36 +197,56 @@ class Client:
             if store is None:
                 call.response = await ask(call)
             else:
-                call.response = await _ask_once(call, store, cache)
+                call.response = await ask_once(call, store, cache, ask)
 
             return call.response
 
 
-async def _ask_once(call: Call, store: ResponseCache, cache: CacheMode) -> Response:
+async def ask_once(
+    call: Call,
+    store: ResponseCache,
+    cache: CacheMode,
+    ask: Callable[[Call], Awaitable[Response]],
+) -> Response:
     """Return the answer from the cache, from an equal call under way, or from the provider."""
-    key = f"{call.endpoint.name}:{call.request.digest()}"
+    key = call.endpoint.cache_prefix + call.request.digest()
     if cache != "refresh":
-        found = store.get(key)
-        report_lookup(call, found)
+        found: Response | None = store.get(key)
         if found is not None:
+            report_hit(call, "memory")
             return found
 
     if not store.lead(key):
-        followed = await store.follow(key)
+        followed: Response | None = await store.follow(key)
         if followed is not None:
+            report_hit(call, "flight")
             return followed
 
+    keep = cache != "read"
     try:
-        response = await ask(call)
+        response: Response | None = None
+        if cache != "refresh":
+            if store.disk is not None:
+                response = await store.fetch(key)
+
+            if response is None:
+                report_miss(call)
+            else:
+                report_hit(call, "disk")
+                keep = False  # it is where it belongs already
+
+        if response is None:
+            response = await ask(call)
     except BaseException as exc:
         store.fail(key, exc, own=call.cut_short)
         raise
 
-    store.land(key, response, keep=cache != "read")
+    store.land(key, response, keep=keep)
     return response
 
 
-def _as_events(response: Response) -> Iterator[StreamEvent]:
+def as_events(response: Response) -> Iterator[StreamEvent]:
+    """Yield a whole answer as the stream it could have been."""
     yield StreamStart(model=response.model, request_id=response.request_id)
     for index, choice in enumerate(response.choices):
         if choice.text:
@@ -168,7 +255,8 @@ def _as_events(response: Response) -> Iterator[StreamEvent]:
     yield StreamEnd(response)
 
 
-def _addressed(request: Request, model: str) -> Request:
+def addressed(request: Request, model: str) -> Request:
+    """Return the request with the model filled in."""
     # Half the price of dataclasses.replace, on every call.
     return Request(
         request.messages,

@@ -13,16 +13,19 @@ retried.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable
-from dataclasses import KW_ONLY, dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar
 
+from dspex.cache.keys import endpoint_prefix
 from dspex.clients.endpoint_state import EndpointState, limits_child
 from dspex.clients.failures.retry import RetryPolicy
-from dspex.clients.prices import Price
+from dspex.clients.open_files import connection_limit
+from dspex.clients.prices import PriceTable
+from dspex.clients.tally import EndpointStatistics, Tally
 from dspex.clients.transport import Transport, session_child
-from dspex.clients.wire.compat import PRESETS, compat as compat_of
-from dspex.config import KNOWN_BASE_URLS, ProviderSettings
+from dspex.clients.wiring import compat_for, embeds, headers_for, wire_for, with_base_url
 from dspex.errors import (
     ConfigError,
     EndpointUnavailable,
@@ -37,17 +40,17 @@ from supervision.errors import CallTimeout, NoProc, StartFailed
 if TYPE_CHECKING:
     import random
 
-    from dspex.clients.breaker.endpoint_breaker import BreakerChange, BreakerStatistics
-    from dspex.clients.limits.quota import QuotaStatistics
+    from dspex.clients.breaker.endpoint_breaker import BreakerChange
     from dspex.clients.wire.base import Wire
+    from dspex.config import ProviderSettings
     from dspex.messages import Compat
     from supervision.deadline import Deadlines
     from supervision.ref import SupervisorRef
+    from supervision.registry import Registry
     from supervision.telemetry import Bus
 
 __all__ = (
     "Endpoint",
-    "EndpointStatistics",
     "SessionFactory",
 )
 
@@ -60,42 +63,29 @@ _RESTART_WAIT_S: Final = 30.0
 """How long one try waits for a child that is restarting."""
 
 
-@dataclass(frozen=True, slots=True)
-class EndpointStatistics:
-    """One moment of an endpoint."""
-
-    _: KW_ONLY
-    calls: int
-    succeeded: int
-    failed: int
-    retries: int
-    in_flight: int
-    breaker_trips: int
-    quota: QuotaStatistics | None
-    breakers: dict[str, BreakerStatistics]
-
-
 class Endpoint:
     """The handle of one endpoint. Safe to use from any number of tasks of its event loop.
 
     Args:
         name: of the provider, as in the settings.
-        settings: its settings.
-        wire: how to speak to it.
+        settings: its settings; wire, abilities and URL follow from them and from the name.
         bus: where events go.
         deadlines: shared timers of the runtime.
         start: starts the children under the runtime's tree and returns a ref to their supervisor.
         rng: for jitter.
         session: the child that owns the transport.
+        registry: of duplicate keys; it is registered there while its children run.
     """
 
     __slots__ = (
         "_lock",
+        "_registry",
         "_session_child",
         "_session_ref",
         "_start",
         "_state_ref",
         "bus",
+        "cache_prefix",
         "calls",
         "clock",
         "compat",
@@ -104,11 +94,12 @@ class Endpoint:
         "in_flight",
         "name",
         "policy",
-        "price",
+        "prices",
         "retries",
         "rng",
         "settings",
         "succeeded",
+        "tally",
         "trips",
         "wire",
     )
@@ -118,25 +109,33 @@ class Endpoint:
         name: str,
         settings: ProviderSettings,
         *,
-        wire: Wire,
         bus: Bus,
         deadlines: Deadlines,
         start: Callable[[ChildSpec], Awaitable[SupervisorRef[object]]],
         rng: random.Random,
         session: SessionFactory = session_child,
+        registry: Registry | None = None,
     ) -> None:
         self.name = name
-        self.settings = _with_base_url(name, settings)
-        self.wire = wire
-        self.compat: Compat = compat_of(settings.compat or _default_compat(name))
+        self.settings = with_base_url(name, settings)
+        self.wire: Wire = wire_for(name, settings)
+        self.compat: Compat = compat_for(name, settings)
+        self.cache_prefix = endpoint_prefix(
+            name,
+            wire=self.wire.name,
+            compat=self.compat,
+            base_url=self.settings.base_url or "",
+        )
         self.bus = bus
         self.deadlines = deadlines
         self.rng = rng
         self.clock = asyncio.get_running_loop().time
         self.policy = RetryPolicy(max_retries=settings.max_retries)
-        self.price = Price.from_settings(settings)
+        self.prices = PriceTable(name, self.settings)
         self.calls = self.succeeded = self.failed = self.retries = self.in_flight = self.trips = 0
+        self.tally = Tally()
         self._start = start
+        self._registry = registry
         self._session_child = session
         self._lock = asyncio.Lock()
         self._state_ref: Ref[EndpointState] | None = None
@@ -147,6 +146,12 @@ class Endpoint:
             f"<Endpoint {self.name} {self.settings.base_url} {self.in_flight} in flight, "
             f"{self.calls} calls, {self.retries} retries>"
         )
+
+    @property
+    def capabilities(self) -> frozenset[str]:
+        """What it can do: "prediction", "streaming", "tools", "vision", "embeddings", ..."""
+        able = self.compat.capabilities
+        return able if embeds(self.wire) else able - {"embeddings"}
 
     @property
     def live_state(self) -> EndpointState | None:
@@ -181,15 +186,12 @@ class Endpoint:
 
     def spec(self) -> ChildSpec:
         """Describe the children."""
-        headers = self.wire.headers(self.settings.reveal_key())
         return ChildSpec(
             self.name,
             Supervisor.child(
                 [
-                    ChildSpec(
-                        "limits", limits_child, args=(self.name, self.settings, self._announce)
-                    ),
-                    ChildSpec("session", self._session_child, args=(self.settings, headers)),
+                    ChildSpec("limits", self._own_limits),
+                    ChildSpec("session", self._own_session),
                 ],
                 strategy=Strategy.REST_FOR_ONE,
                 intensity=3,
@@ -197,9 +199,36 @@ class Endpoint:
             ),
         )
 
+    def retune(self, settings: ProviderSettings) -> None:
+        """Take on other limits and deadlines, for calls from now on and for those that wait.
+
+        What describes the connection itself (URL, key, wire, TLS, proxy) stays as it is.
+
+        Raises:
+            ConfigError: more connections than the process may open; nothing has changed.
+        """
+        places = connection_limit(settings.max_connections)
+        self.settings = with_base_url(self.name, settings)
+        self.policy = RetryPolicy(max_retries=settings.max_retries)
+        self.prices.take(self.settings)
+        state, transport = self.live_state, self.live_transport
+        if state is not None:
+            state.retune(settings)
+
+        if transport is not None:
+            transport.retune(self.settings, places)
+
+    async def open_breaker(self, model: str, for_s: float | None = None) -> None:
+        """Reject calls to `model` for `for_s` seconds; None: until `close_breaker`."""
+        (await self.state()).breaker(model).open(math.inf if for_s is None else for_s)
+
+    async def close_breaker(self, model: str) -> None:
+        """Let calls to `model` through again, and forget its failures."""
+        (await self.state()).breaker(model).close()
+
     def statistics(self) -> EndpointStatistics:
         """Return a snapshot; quota and breakers are empty before the first call."""
-        state = self.live_state
+        state, transport = self.live_state, self.live_transport
         return EndpointStatistics(
             calls=self.calls,
             succeeded=self.succeeded,
@@ -211,13 +240,32 @@ class Endpoint:
             breakers={}
             if state is None
             else {model: breaker.statistics() for model, breaker in state.breakers.items()},
+            latency=self.tally.latencies.statistics(),
+            input_tokens=self.tally.input_tokens,
+            output_tokens=self.tally.output_tokens,
+            errors=dict(self.tally.errors),
+            connections=None if transport is None else transport.gate.statistics(),
         )
+
+    # The children read the settings anew with each start: they may have been retuned.
+
+    async def _own_limits(self, *, ready: Callable[[object], None]) -> None:
+        # Duplicate keys, since its successor may be up before this child's end is known.
+        if self._registry is not None:
+            self._registry.register(self.name, self)
+
+        await limits_child(self.name, self.settings, self._announce, ready=ready)
+
+    async def _own_session(self, *, ready: Callable[[object], None]) -> None:
+        headers = headers_for(self.wire, self.settings)
+        await self._session_child(self.settings, headers, ready=ready)
 
     async def _ensure_started(self) -> None:
         async with self._lock:
             if self._state_ref is not None:
                 return
 
+            await self.prices.load()
             try:
                 ref = await self._start(self.spec())
             except StartFailed as exc:
@@ -276,26 +324,6 @@ def _live(ref: Ref[_T]) -> _T | None:
         return ref.info
     except NoProc:
         return None
-
-
-def _with_base_url(name: str, settings: ProviderSettings) -> ProviderSettings:
-    if settings.base_url is not None:
-        return settings
-
-    known = KNOWN_BASE_URLS.get(name)
-    if known is None:
-        raise ConfigError(
-            "is not set, and no provider of that name is known: set it to the URL that "
-            "/chat/completions is appended to",
-            source="settings",
-            key=f"providers.{name}.base_url",
-        )
-
-    return settings.model_copy(update={"base_url": known})
-
-
-def _default_compat(name: str) -> str:
-    return name if name in PRESETS else "openai"
 
 
 def _root_cause(exc: BaseException, name: str) -> Exception:

@@ -9,23 +9,22 @@ from __future__ import annotations
 
 import asyncio
 import io
-import sys
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
 import aiohttp
 from yarl import URL
 
+from dspex.clients.connector import Connector
+from dspex.clients.correlation import correlation_tracing
 from dspex.clients.limits.pool import ConnectionGate
-from dspex.errors import ConfigError, ErrorData, ErrorKind, ProtocolError
+from dspex.clients.open_files import OpenFiles, connection_limit
+from dspex.clients.posting import Post, PostReply, PostTemplate
+from dspex.clients.proxy import proxy_for
+from dspex.clients.tls import tls_context
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
     from types import TracebackType
-
-    from aiohttp.client_proto import ResponseHandler
-    from aiohttp.client_reqrep import ClientRequest
-    from aiohttp.tracing import Trace
 
     from dspex.config import ProviderSettings
 
@@ -34,22 +33,10 @@ __all__ = (
     "Reply",
     "ReplyContext",
     "Transport",
-    "connection_limit",
     "session_child",
 )
 
-_HEADROOM_FILES: Final = 500
-"""Open files left for everything that is not a connection of ours."""
-
-_MAX_HANDSHAKES: Final = 256
-
-_LARGE_BODY_BYTES: Final = 1 << 20
-
-_LARGEST_ANSWER_BYTES: Final = 64 << 20
-"""A server that never stops must not fill the memory before the try's deadline."""
-
-_KEEP_ALIVE_S: Final = 55.0
-"""Under the idle timeout of common load balancers (60 s), so that we close first."""
+_JSON: Final = "application/json"
 
 
 class Reply(Protocol):
@@ -81,6 +68,11 @@ class Reply(Protocol):
 class ReplyContext(Protocol):
     """An answer for the length of a block; leaving it early closes the connection."""
 
+    @property
+    def reused(self) -> bool:
+        """Whether the connection came from the pool, so that the server may have closed it."""
+        ...
+
     async def __aenter__(self) -> Reply:
         """Send the request and wait for the head of the answer."""
         ...
@@ -108,8 +100,18 @@ class Transport(Protocol):
         """The bound on connections; who posts holds a place, which is not waited for here."""
         ...
 
+    def retune(self, settings: ProviderSettings, places: int) -> None:
+        """Take on other bounds: `places` connections, and the deadline for opening one."""
+        ...
+
     def post(self, path: str, body: bytes) -> ReplyContext:
         """Return the answer to a POST of JSON to `path` below the endpoint's base URL."""
+        ...
+
+    def request(
+        self, method: str, path: str, body: bytes = b"", content_type: str = _JSON
+    ) -> ReplyContext:
+        """Return the answer to any other request; for what is asked now and then."""
         ...
 
 
@@ -119,25 +121,57 @@ class AiohttpTransport:
     Args:
         settings: of the provider; `base_url` must be set.
         headers: sent with every request; they may hold the key.
+        files: counts connections together with those of other endpoints; its own when None.
+
+    Raises:
+        ConfigError: more connections than the process may open, or a file of TLS that is no such.
     """
 
-    __slots__ = ("_base_url", "_gate", "_session", "_urls", "closed")
+    __slots__ = (
+        "_base_url",
+        "_connector",
+        "_correlation_header",
+        "_gate",
+        "_headers",
+        "_proxy",
+        "_session",
+        "_templates",
+        "closed",
+    )
 
-    def __init__(self, settings: ProviderSettings, headers: Mapping[str, str]) -> None:
-        limit = connection_limit(settings.max_connections)
-        connector = _Connector(
-            limit=0, ttl_dns_cache=300, keepalive_timeout=_KEEP_ALIVE_S, enable_cleanup_closed=False
+    def __init__(
+        self,
+        settings: ProviderSettings,
+        headers: Mapping[str, str],
+        *,
+        files: OpenFiles | None = None,
+    ) -> None:
+        self._gate = ConnectionGate(
+            connection_limit(settings.max_connections), max_waiting=settings.max_waiting
         )
-        connector.handshakes = ConnectionGate(_MAX_HANDSHAKES, name="handshakes")
+        self._connector = Connector(
+            self._gate,
+            files=files or OpenFiles(),
+            tls=tls_context(settings.tls),
+            server_name=settings.tls.server_name,
+            connect_timeout_s=settings.connect_timeout_s,
+            keep_alive_s=settings.keep_alive_s,
+            dns_cache_s=settings.dns_cache_s,
+        )
+        self._headers = {"Content-Type": _JSON, **headers}
+        self._proxy = proxy_for(settings)
+        self._correlation_header = settings.correlation_header
         self._session = aiohttp.ClientSession(
-            connector=connector,
+            connector=self._connector,
             cookie_jar=aiohttp.DummyCookieJar(),
-            headers={"Content-Type": "application/json", **headers},
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=settings.connect_timeout_s),
+            headers=self._headers,
+            proxy=self._proxy,
+            trace_configs=correlation_tracing(settings.correlation_header),
+            # The connector has the one deadline that is its own; all others are the caller's.
+            timeout=aiohttp.ClientTimeout(total=None),
         )
-        self._gate = ConnectionGate(limit)
         self._base_url = (settings.base_url or "").rstrip("/")
-        self._urls: dict[str, URL] = {}
+        self._templates: dict[str, PostTemplate] = {}
         self.closed = False
 
     def __repr__(self) -> str:
@@ -148,13 +182,34 @@ class AiohttpTransport:
         """The bound on connections."""
         return self._gate
 
-    def post(self, path: str, body: bytes) -> _Post:
+    def post(self, path: str, body: bytes) -> Post:
         """Return the answer to a POST, as a block; the caller holds a place of the gate."""
-        url = self._urls.get(path)
-        if url is None:
-            url = self._urls[path] = URL(self._base_url + path)
+        template = self._templates.get(path)
+        if template is None:
+            template = self._templates[path] = self._template(path)
 
-        return _Post(self._session, url, body)
+        return Post(self._connector, template, body)
+
+    def request(
+        self, method: str, path: str, body: bytes = b"", content_type: str = _JSON
+    ) -> _Request:
+        """Return the answer to a request, as a block; the caller holds a place of the gate."""
+        return _Request(self._session, URL(self._base_url + path), body, method, content_type)
+
+    def retune(self, settings: ProviderSettings, places: int) -> None:
+        """Take on the bounds that may change while it runs."""
+        self._gate.set_limit(places)
+        self._gate.max_waiting = settings.max_waiting
+        self._connector.connect_timeout_s = settings.connect_timeout_s
+
+    def _template(self, path: str) -> PostTemplate:
+        return PostTemplate(
+            self._session,
+            URL(self._base_url + path),
+            self._headers,
+            proxy=self._proxy,
+            correlation_header=self._correlation_header,
+        )
 
     async def aclose(self) -> None:
         """Close every connection; calls in flight fail and are retried on our successor's."""
@@ -162,36 +217,36 @@ class AiohttpTransport:
         await self._session.close()
 
 
-class _Connector(aiohttp.TCPConnector):
-    """Opens at most so many connections at the same time.
+class _Request:
+    """A request of any method over the session, which builds it anew: for what is asked rarely."""
 
-    Ten thousand calls that start together would otherwise bring ten thousand handshakes, of which a
-    server's queue takes some hundreds and drops the rest for seconds.
-    """
+    __slots__ = ("_body", "_content_type", "_method", "_response", "_session", "_url")
 
-    handshakes: ConnectionGate
-
-    async def _create_connection(
-        self, req: ClientRequest, traces: list[Trace], timeout: aiohttp.ClientTimeout
-    ) -> ResponseHandler:
-        async with self.handshakes:
-            return await super()._create_connection(req, traces, timeout)
-
-
-class _Post:
-    __slots__ = ("_body", "_response", "_session", "_url")
-
-    def __init__(self, session: aiohttp.ClientSession, url: URL, body: bytes) -> None:
+    def __init__(
+        self, session: aiohttp.ClientSession, url: URL, body: bytes, method: str, content_type: str
+    ) -> None:
         self._session = session
         self._url = url
         self._body = body
+        self._method = method
+        self._content_type = content_type
         self._response: aiohttp.ClientResponse | None = None
 
-    async def __aenter__(self) -> _AiohttpReply:
-        # aiohttp warns of raw bytes this large: they would be copied in one go.
-        data = self._body if len(self._body) < _LARGE_BODY_BYTES else io.BytesIO(self._body)
-        self._response = await self._session.post(self._url, data=data, allow_redirects=False)
-        return _AiohttpReply(self._response)
+    @property
+    def reused(self) -> bool:
+        """Whether the connection came from the pool: as far as anybody knows."""
+        return True
+
+    async def __aenter__(self) -> PostReply:
+        self._response = response = await self._session.request(
+            self._method,
+            self._url,
+            # aiohttp warns of raw bytes that are large: they would be copied in one go.
+            data=io.BytesIO(self._body) if self._body else None,
+            headers={"Content-Type": self._content_type},
+            allow_redirects=False,
+        )
+        return PostReply(response.status, response.headers, response.content)
 
     async def __aexit__(
         self,
@@ -202,84 +257,18 @@ class _Post:
         response, self._response = self._response, None
         if response is not None:
             # A body read to its end has already put the connection back; closing is then harmless.
-            # One that was not must not go back: the next caller would read its rest.
             response.close()
 
 
-@dataclass(frozen=True, slots=True)
-class _AiohttpReply:
-    _response: aiohttp.ClientResponse
-
-    @property
-    def status(self) -> int:
-        return self._response.status
-
-    @property
-    def headers(self) -> Mapping[str, str]:
-        return self._response.headers
-
-    async def read(self) -> bytes:
-        content, blocks, size = self._response.content, list[bytes](), 0
-        while block := await content.readany():
-            blocks.append(block)
-            size += len(block)
-            if size > _LARGEST_ANSWER_BYTES:
-                raise _endless()
-
-        return blocks[0] if len(blocks) == 1 else b"".join(blocks)
-
-    def chunks(self) -> AsyncIterator[bytes]:
-        return self._response.content.iter_any()
-
-
-def _endless() -> ProtocolError:
-    return ProtocolError(
-        ErrorData(
-            ErrorKind.PROTOCOL,
-            f"the answer is larger than {_LARGEST_ANSWER_BYTES >> 20} MiB: check base_url",
-            stage="body",
-            should_retry=False,
-        )
-    )
-
-
-def connection_limit(asked: int | None) -> int:
-    """Return how many connections an endpoint may hold.
-
-    Raises:
-        ConfigError: `asked` is more than the process's open-file limit allows.
-    """
-    allowed = _open_file_limit() - _HEADROOM_FILES
-    if asked is None:
-        return max(allowed, 16)
-
-    if asked > allowed:
-        raise ConfigError(
-            f"the process may open {allowed + _HEADROOM_FILES} files (RLIMIT_NOFILE), which leaves "
-            f"room for {max(allowed, 0)} connections: lower it, or raise the limit (`ulimit -n`)",
-            source="settings",
-            key="max_connections",
-            value=asked,
-        )
-
-    return asked
-
-
-def _open_file_limit() -> int:
-    if sys.platform == "win32":
-        return 8_192
-
-    import resource  # not there on Windows
-
-    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return 1_000_000 if soft == resource.RLIM_INFINITY else soft
-
-
 async def session_child(
-    settings: ProviderSettings, headers: Mapping[str, str], *, ready: Callable[[object], None]
+    settings: ProviderSettings,
+    headers: Mapping[str, str],
+    *,
+    ready: Callable[[object], None],
+    files: OpenFiles | None = None,
 ) -> None:
     """Own one session for as long as the child lives."""
-    transport = AiohttpTransport(settings, headers)
+    transport = AiohttpTransport(settings, headers, files=files)
     try:
         ready(transport)
         await asyncio.Event().wait()

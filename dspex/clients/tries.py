@@ -12,7 +12,7 @@ from dspex.clients.attempt import attempt
 from dspex.clients.call import NOT_SENT, Call
 from dspex.clients.prices import priced
 from dspex.clients.reports import report_retry
-from dspex.errors import ProviderError, to_exception
+from dspex.errors import ErrorKind, ProviderError, to_exception
 from dspex.messages import StreamEnd, fill
 from supervision.deadline import Timeout
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from dspex.clients.transport import Transport
     from dspex.messages import Response, StreamEvent
 
-__all__ = ("ask", "ask_streaming")
+__all__ = ("ask", "ask_streaming", "recover")
 
 
 async def ask(call: Call) -> Response:
@@ -42,7 +42,7 @@ async def ask(call: Call) -> Response:
                         this.response = _finish(call, event.response)
 
         except ProviderError as exc:
-            await _recover(call, exc)
+            await recover(call, exc)
         else:
             assert this.response is not None, "a try without a failure has an answer"
             return this.response
@@ -70,7 +70,7 @@ async def ask_streaming(call: Call) -> AsyncGenerator[StreamEvent, None]:
 
         except ProviderError as exc:
             with _Deadline(call):
-                await _recover(call, exc)
+                await recover(call, exc)
         else:
             return
 
@@ -137,7 +137,7 @@ async def _admit_in_time(call: Call) -> Try:
         return await admit(call, None)
 
 
-async def _recover(call: Call, exc: ProviderError) -> None:
+async def recover(call: Call, exc: ProviderError) -> None:
     """Wait for the next try of `call`, or raise `exc` with all its tries."""
     endpoint, error = call.endpoint, exc.data
     call.failed_try(error)
@@ -147,8 +147,13 @@ async def _recover(call: Call, exc: ProviderError) -> None:
     )
     call.cut_short = decision.cut_short
     # The budget is there to spare the provider. A try that never reached it costs nothing; nor does
-    # the first one on a connection that had gone stale, as thousands may at once.
-    free = error.kind in NOT_SENT or (error.stale_socket and failures == 1)
+    # the first one on a connection that had gone stale, as thousands may at once. What is refused
+    # for its rate waits for its turn at the limiter, which holds everybody back.
+    free = (
+        error.kind in NOT_SENT
+        or error.kind is ErrorKind.RATE_LIMIT
+        or (error.stale_socket and failures == 1)
+    )
     state = endpoint.live_state
     if not decision.retry or not (free or state is None or state.retries.spend()):
         raise exc.with_attempts(tuple(call.attempts)) from exc
@@ -162,11 +167,17 @@ async def _recover(call: Call, exc: ProviderError) -> None:
 
 def _finish(call: Call, response: Response) -> Response:
     endpoint = call.endpoint
-    fill(response, endpoint=endpoint.name, latency_s=endpoint.clock() - call.began)
+    latency_s = endpoint.clock() - call.began
+    endpoint.tally.answered(latency_s, response.usage)
+    fill(response, endpoint=endpoint.name, latency_s=latency_s)
+    price = endpoint.prices.get(call.request.model)
     # Without a price and without failures the wire's own count stands.
-    if endpoint.price is not None or call.attempts:
-        usage = priced(response.usage, endpoint.price, failed_attempts=len(call.attempts))
+    if price is not None or call.attempts:
+        usage = priced(response.usage, price, failed_attempts=len(call.attempts))
         fill(response, usage=usage, attempts=tuple(call.attempts))
+
+    if call.bound is not None:
+        fill(response, dropped=(*response.dropped, call.bound))
 
     return response
 

@@ -12,6 +12,7 @@ job sets one that journals what came through and, after a crash, answers from th
 from __future__ import annotations
 
 from dspex.effects.ambient import new_correlation_id, now_s, random, sleep, uuid4
+from dspex.effects.draining import Draining, current_draining, enter_draining
 from dspex.effects.fanout import map
 from dspex.effects.finding import announce_runtime, find_runtime, retract_runtime
 from dspex.effects.gate import LIVE, Effect, Gate, LiveGate
@@ -20,6 +21,7 @@ from dspex.effects.scoping import (
     BudgetSource,
     CallScope,
     Ordinals,
+    ResultCache,
     RuntimeHandle,
     Trace,
     TraceEntry,
@@ -33,16 +35,20 @@ __all__ = (
     "BudgetLease",
     "BudgetSource",
     "CallScope",
+    "Draining",
     "Effect",
     "Gate",
     "LiveGate",
     "Ordinals",
+    "ResultCache",
     "RuntimeHandle",
     "Trace",
     "TraceEntry",
     "announce_runtime",
     "current",
+    "current_draining",
     "enter",
+    "enter_draining",
     "find_runtime",
     "map",
     "new_correlation_id",

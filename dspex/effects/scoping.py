@@ -20,6 +20,7 @@ __all__ = (
     "BudgetSource",
     "CallScope",
     "Ordinals",
+    "ResultCache",
     "RuntimeHandle",
     "Trace",
     "TraceEntry",
@@ -27,6 +28,18 @@ __all__ = (
     "enter",
     "scope",
 )
+
+
+class ResultCache(Protocol):
+    """Keeps results that are JSON, in memory and perhaps on disk; losing them costs only time."""
+
+    async def get_json(self, namespace: str, key: str, default: Any = None) -> Any:
+        """Return what is kept under `key`, a digest of all it depends on, else `default`."""
+        ...
+
+    def put_json(self, namespace: str, key: str, value: Any) -> None:
+        """Keep a result; raises TypeError if it is no JSON."""
+        ...
 
 
 class RuntimeHandle(Protocol):
@@ -40,6 +53,11 @@ class RuntimeHandle(Protocol):
     @property
     def bus(self) -> Bus:
         """Where the events of calls served by this runtime go."""
+        ...
+
+    @property
+    def cache(self) -> ResultCache | None:
+        """Where results are kept; None while there is no cache: do without."""
         ...
 
     @property
@@ -67,8 +85,30 @@ class BudgetLease(Protocol):
 class BudgetSource(Protocol):
     """A purse that calls draw from: in this process now, shared by several later."""
 
-    def reserve(self, estimate: Usage) -> BudgetLease:
-        """Set `estimate` aside or raise `BudgetExceeded`; never waits."""
+    @property
+    def limited(self) -> frozenset[str]:
+        """What it bounds, purses around it included: of "usd", "tokens", "calls", "wall_s"."""
+        ...
+
+    @property
+    def deadline(self) -> float | None:
+        """When its time is up, on the running loop's clock."""
+        ...
+
+    def try_reserve(self, estimate: Usage) -> BudgetLease | None:
+        """Set `estimate` aside; None if there may be room once calls under way have settled.
+
+        Raises:
+            BudgetExceeded: there will never be room; nothing is set aside.
+        """
+        ...
+
+    async def acquire(self, estimate: Usage) -> BudgetLease:
+        """Set `estimate` aside, waiting in line for room; a cancelled wait holds nothing.
+
+        Raises:
+            BudgetExceeded: there will never be room; nothing is set aside.
+        """
         ...
 
 
@@ -135,19 +175,22 @@ class _ScopeFields(NamedTuple):
     deadline: float | None
     budget: BudgetSource | None
     meter: UsageMeter | None
+    user: str
     trace: Trace | None
     sample: int
     owner: Any
+    listener: Any
     gate: Gate
 
 
 class CallScope(_ScopeFields):
     """Where a running call stands and what it may use; immutable, derived with `child`.
 
-    `deadline` is a time of the running loop's clock. `sample` numbers the independent sample that
-    is wanted of everything below (an epoch, a round): predictors put it into their requests.
-    `owner` is the program whose `forward` runs in this scope: it knows its parts by name. Empty
-    fields mean "none": no deadline, no budget.
+    `deadline` is a time of the running loop's clock. `user` is on whose behalf: where an endpoint
+    limits single users, this one. `sample` numbers the independent sample that is wanted of
+    everything below (an epoch, a round): predictors put it into their requests. `owner` is the
+    program whose `forward` runs in this scope: it knows its parts by name. `listener` is the stream
+    that hears what happens in it. Empty fields mean "none": no deadline, no budget.
 
     A tuple underneath, because every example and every program call derives one: that costs a
     microsecond, and five for a frozen dataclass.
@@ -194,6 +237,7 @@ _SCOPE_FIELDS: Final = {name: index for index, name in enumerate(_ScopeFields._f
 _EMPTY_SCOPE: Final = dict.fromkeys(_SCOPE_FIELDS) | {
     "path": (),
     "sample": 0,
+    "user": "",
     "gate": LIVE,
 }
 

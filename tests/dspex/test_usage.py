@@ -82,3 +82,27 @@ class TestUsageMeter:
     def test_an_unused_meter_is_empty_and_free(self) -> None:
         """Nothing used costs nothing, which is zero and not unknown."""
         assert Usage(cost_usd=Decimal(0)) == UsageMeter().total
+
+    def test_keeps_accounts_of_models_where_it_is_asked_to(self) -> None:
+        """Each call counts in its model's account, and in the total."""
+        root = UsageMeter(by_model=True)
+        leaf = UsageMeter(root)
+
+        leaf.add(Usage(calls=1, input_tokens=2), "a", "m")
+        leaf.add(Usage(calls=1, input_tokens=3), "b", "m")
+        leaf.add(Usage(calls=1, input_tokens=4), "a", "m")
+        leaf.add(Usage(calls=1))
+
+        assert {"a/m": 6, "b/m": 3} == {
+            name: usage.input_tokens for name, usage in root.usage_by_model.items()
+        }
+        assert ({}, 4) == (leaf.usage_by_model, root.total.calls)
+
+    def test_accounts_of_models_are_bounded(self) -> None:
+        """Who makes up names does not fill the memory, and nothing is lost."""
+        meter = UsageMeter(by_model=True)
+        for number in range(1_100):
+            meter.add(Usage(calls=1), "p", str(number))
+
+        assert 1_001 == len(meter.usage_by_model)
+        assert 100 == meter.usage_by_model["other"].calls

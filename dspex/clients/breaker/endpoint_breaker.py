@@ -255,10 +255,41 @@ class EndpointBreaker(CircuitBreaker):
         self.last_error = error
         self.open(for_s)
 
+    def retune(
+        self,
+        *,
+        failure_rate: float,
+        window_s: float,
+        min_calls: int,
+        consecutive: int,
+        recovery_s: float,
+    ) -> None:
+        """Take on other numbers; the state stays, and outcomes so far unless the window changes."""
+        self.timeout_duration = timedelta(seconds=recovery_s)
+        self.window.retune(
+            window_s=window_s,
+            failure_rate=failure_rate,
+            min_calls=min_calls,
+            consecutive=consecutive,
+        )
+
     @property
     def generation(self) -> object:
         """What changes identity with each change of state."""
         return self._state
+
+    @property
+    def refuses(self) -> bool:
+        """Whether `admit` would raise now: to choose by, without taking a probe's place."""
+        state = self._state
+        if type(state) is Closed:
+            return False
+
+        now = self._clock()
+        if type(state) is Open:
+            return now < self._open_until
+
+        return state.probe is not None and now < state.probe_ends
 
     @property
     def retry_after_s(self) -> float | None:

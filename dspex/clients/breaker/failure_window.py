@@ -42,6 +42,8 @@ class FailureWindow(CircuitMemoryStorage):
         self._rate = failure_rate
         self._min_calls = min_calls
         self._consecutive = consecutive
+        self._clock = clock
+        self._window_s: float = window_s
         self._outcomes = SlidingWindow(window_s, clock=clock)
 
     @property
@@ -62,6 +64,17 @@ class FailureWindow(CircuitMemoryStorage):
             return True
 
         return self.calls >= self._min_calls and self.failure_rate >= self._rate
+
+    def retune(
+        self, *, window_s: float, failure_rate: float, min_calls: int, consecutive: int
+    ) -> None:
+        """Take on other numbers; a window of another length begins empty."""
+        self._rate = failure_rate
+        self._min_calls = min_calls
+        self._consecutive = consecutive
+        if window_s != self._window_s:
+            self._window_s = window_s
+            self._outcomes = SlidingWindow(window_s, clock=self._clock)
 
     def increment_counter(self) -> None:
         """Count a failure."""

@@ -27,6 +27,7 @@ NETWORK_ERRORS: Final[tuple[type[Exception], ...]] = (
 _BEFORE_FIRST_BYTE: Final = frozenset({"send", "first byte"})
 _DISCONNECTED: Final = "disconnected"
 _CERTIFICATE: Final = "certificate"
+_NO_CONNECTION: Final = frozenset({"dns", "tls", "connect", _CERTIFICATE})
 
 
 class _Fault(NamedTuple):
@@ -68,7 +69,9 @@ _FAULTS: Final = (
 )
 
 
-def classify_exception(exc: Exception, *, provider: str, model: str, stage: str) -> ErrorData:
+def classify_exception(
+    exc: Exception, *, provider: str, model: str, stage: str, reused: bool = True
+) -> ErrorData:
     """Say what an exception of sending or reading means.
 
     Args:
@@ -78,6 +81,7 @@ def classify_exception(exc: Exception, *, provider: str, model: str, stage: str)
         stage: what was under way: "connect", "send", "first byte", "body", ... A connection that
             breaks in "send" or "first byte" may have been closed by the server while it was idle in
             the pool, and is marked as stale.
+        reused: whether the connection came from the pool: one that was new is never stale.
 
     Raises:
         Exception: `exc` itself when it is none of these: a bug is not an outage.
@@ -89,6 +93,9 @@ def classify_exception(exc: Exception, *, provider: str, model: str, stage: str)
         stage = "connect"
 
     kind, code, message = _closed_session(exc) or _exhausted(exc) or _looked_up(exc, stage)
+    if code in _NO_CONNECTION:
+        stage = "connect"
+
     return ErrorData(
         kind,
         message,
@@ -96,7 +103,7 @@ def classify_exception(exc: Exception, *, provider: str, model: str, stage: str)
         model=model,
         code=code,
         stage=stage,
-        stale_socket=code == _DISCONNECTED and stage in _BEFORE_FIRST_BYTE,
+        stale_socket=reused and code == _DISCONNECTED and stage in _BEFORE_FIRST_BYTE,
         # The next handshake shows the same certificate.
         should_retry=False if code == _CERTIFICATE else None,
     )

@@ -161,6 +161,10 @@ class RetryBudget:
         """How many retries may be spent now."""
         return self._reserve + self._ratio * self._window.events - self._window.marks
 
+    def set_ratio(self, ratio: float) -> None:
+        """Change how much of a retry each call earns, for those counted already, too."""
+        self._ratio = ratio
+
     def record_call(self) -> None:
         """Count a call; once, before its first try."""
         self._window.count()

@@ -14,7 +14,7 @@ from dspex.errors import ErrorData, ErrorKind
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ("RULES", "BreakerVerdict", "Pressure", "RetryMode", "Rule", "rule_for")
+__all__ = ("FOREIGN", "RULES", "BreakerVerdict", "Pressure", "RetryMode", "Rule", "rule_for")
 
 RetryMode = Literal["no", "backoff", "after_hint", "once"]
 """`after_hint` waits as long as the provider asked for; `once` backs off a single time."""
@@ -66,11 +66,18 @@ RULES: Final[Mapping[ErrorKind, Rule]] = MappingProxyType(
         ErrorKind.DEADLINE: Rule(),
         ErrorKind.POOL: Rule(retry="backoff", failover=True, pressure="hold"),
         ErrorKind.BUDGET: Rule(),
+        ErrorKind.BATCH: Rule(failover=True),
     }
 )
 """One rule for every kind. Failing over is for the caller to choose when waiting takes too long."""
 
 _CONFLICT: Final = 409
+
+FOREIGN: Final = "not_the_provider"
+"""The code of an answer that is not JSON: something on the way gave it."""
+
+_FOREIGN_REFUSAL: Final = Rule(retry="once", breaker="failure", failover=True)
+"""A proxy's page may be a matter of one request; many of them in a row open the breaker."""
 
 
 def rule_for(error: ErrorData, *, failures: int = 1) -> Rule:
@@ -84,6 +91,9 @@ def rule_for(error: ErrorData, *, failures: int = 1) -> Rule:
     rule = RULES[error.kind]
     if error.stale_socket and failures <= 1:
         return replace(rule, breaker="ignore", pressure="none")
+
+    if error.kind is ErrorKind.AUTH and error.code == FOREIGN:
+        return _FOREIGN_REFUSAL
 
     if error.status == _CONFLICT:
         return replace(rule, breaker="ignore", failover=False)

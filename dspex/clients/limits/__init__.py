@@ -12,14 +12,23 @@ everybody in it at once.
 
 from __future__ import annotations
 
+from dspex.clients.limits.account import Account
 from dspex.clients.limits.bucket import Bucket
-from dspex.clients.limits.budget import Budget, BudgetStatistics, LocalBudget, estimate_usage
+from dspex.clients.limits.budget import Budget, BudgetStatistics, LocalBudget
+from dspex.clients.limits.estimates import (
+    DEFAULT_OUTPUT_TOKENS,
+    bound_output,
+    bound_usage,
+    estimate_usage,
+)
 from dspex.clients.limits.limiter import RequestLimiter
 from dspex.clients.limits.pool import ConnectionGate, GateStatistics
 from dspex.clients.limits.pressure import Pressure
 from dspex.clients.limits.quota import QuotaLease, QuotaSource, QuotaStatistics
 
 __all__ = (
+    "DEFAULT_OUTPUT_TOKENS",
+    "Account",
     "Bucket",
     "Budget",
     "BudgetStatistics",
@@ -31,5 +40,7 @@ __all__ = (
     "QuotaSource",
     "QuotaStatistics",
     "RequestLimiter",
+    "bound_output",
+    "bound_usage",
     "estimate_usage",
 )

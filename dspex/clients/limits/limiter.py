@@ -11,6 +11,8 @@ spin on loops whose clock is coarser. Here callers wait in the order they came a
 - A bucket holds a few seconds of rate, not a minute of it: a full minute's burst followed by the
   steady rate would be twice the limit in the first minute.
 - A request larger than the bucket goes when the bucket is empty, and those behind it wait longer.
+- A user with a limit of his own waits for it first, so that he is in nobody's way.
+- After a pause calls do not all go at once: a `Pace` finds the rate that the provider bears.
 """
 
 from __future__ import annotations
@@ -20,11 +22,13 @@ import math
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Final, Never
 
-from dspex.clients.limits.bucket import Bucket
+from dspex.clients.limits.meters import Demand, Meters
 from dspex.clients.limits.quota import QuotaLease, QuotaStatistics
+from dspex.clients.limits.throttle import Throttle
 from dspex.errors import EndpointUnavailable, ErrorData, ErrorKind, PoolExhausted
 
 if TYPE_CHECKING:
+    from dspex.clients.limits.user_limits import UserLimits
     from dspex.usage import Usage
 
 __all__ = ("RequestLimiter",)
@@ -50,7 +54,10 @@ class RequestLimiter:
 
     Args:
         requests_per_min: None for no limit.
-        tokens_per_min: None for no limit.
+        tokens_per_min: of input and output together; None for no limit.
+        input_tokens_per_min: None for no limit.
+        output_tokens_per_min: None for no limit.
+        users: the limits of each single user, if there are any.
         burst_s: how many seconds of rate may go at once after a quiet time; one request always may.
         max_pause_s: no pause lasts longer, whatever a provider asks for.
         max_waiting: a caller who would be one more than this is refused with `PoolExhausted`.
@@ -62,54 +69,86 @@ class RequestLimiter:
         *,
         requests_per_min: float | None = None,
         tokens_per_min: float | None = None,
+        input_tokens_per_min: float | None = None,
+        output_tokens_per_min: float | None = None,
+        users: UserLimits | None = None,
         burst_s: float = 1.0,
         max_pause_s: float = 60.0,
         max_waiting: int = 100_000,
         name: str = "",
     ) -> None:
+        if not (burst_s > 0 and math.isfinite(burst_s)):
+            raise ValueError(f"burst_s must be a positive, finite number, got {burst_s!r}")
+
         self.name = name
-        self._burst_s = _positive("burst_s", burst_s)
-        self._max_pause_s = max_pause_s
-        self._max_waiting = max_waiting
-        self._requests: Bucket | None = None
-        self._tokens: Bucket | None = None
+        self.max_waiting = max_waiting
+        self._meters = Meters(
+            {
+                "requests": requests_per_min,
+                "tokens": tokens_per_min,
+                "input_tokens": input_tokens_per_min,
+                "output_tokens": output_tokens_per_min,
+            },
+            burst_s=burst_s,
+        )
+        self._throttle = Throttle(self._meters, max_pause_s=max_pause_s)
+        self._users = users
         # Ordered, so that a cancelled waiter leaves from the middle in constant time; and not a
         # dict, whose first key takes longer to find with every key that was taken from its front.
-        self._waiters: OrderedDict[asyncio.Future[bool], int] = OrderedDict()
-        self._paused_until: float | None = None
+        self._waiters: OrderedDict[asyncio.Future[bool], Demand] = OrderedDict()
         self._serving = False
         self._nap: asyncio.Future[None] | None = None
         self._granted = 0
         self._refunded = 0
-        self._pauses = 0
-        self.set_rate(requests_per_min=requests_per_min, tokens_per_min=tokens_per_min)
 
-    def try_acquire(self, *, key: str, tokens: int) -> QuotaLease | None:
+    def try_acquire(
+        self, *, key: str, tokens: int, output_tokens: int = 0, user: str = ""
+    ) -> QuotaLease | None:
         """Return a lease if nobody waits and there is room; about 1 us a bucket."""
-        if self._waiters or not self._take(tokens):
+        if self._waiters:
             return None
 
-        self._granted += 1
-        return _Lease(self, tokens)
+        users = self._users
+        if users is not None and user and not users.ready(user):
+            return None
 
-    async def acquire(self, *, key: str, tokens: int) -> QuotaLease:
+        demand = Demand(1, tokens, tokens - output_tokens, output_tokens)
+        if not self._throttle.take(demand):
+            return None
+
+        if users is not None and user:
+            users.take(user, tokens)
+
+        self._granted += 1
+        return _Lease(self, demand, user)
+
+    async def acquire(
+        self, *, key: str, tokens: int, output_tokens: int = 0, user: str = ""
+    ) -> QuotaLease:
         """Wait for the right to send one request.
 
         Args:
-            key: ignored: a limiter of one process serves one endpoint and model.
+            key: ignored: a limiter of one process serves one endpoint.
             tokens: an estimate of input and output together.
+            output_tokens: the output's part of it.
+            user: who asks, where each user has limits of his own.
 
         Raises:
             EndpointUnavailable: nobody serves the queue, or its server died meanwhile.
             PoolExhausted: `max_waiting` callers are waiting already.
         """
-        lease = self.try_acquire(key=key, tokens=tokens)
+        lease = self.try_acquire(key=key, tokens=tokens, output_tokens=output_tokens, user=user)
         if lease is not None:
             return lease
 
-        await self._wait(tokens)
+        demand = Demand(1, tokens, tokens - output_tokens, output_tokens)
+        if self._users is None or not user:
+            await self._wait(demand)
+        else:
+            await self._wait_as(self._users, user, demand)
+
         self._granted += 1
-        return _Lease(self, tokens)
+        return _Lease(self, demand, user)
 
     async def serve(self) -> Never:
         """Grant waiting calls until cancelled; the body of a supervised child.
@@ -127,45 +166,60 @@ class RequestLimiter:
             self._serving = False
             self._dismiss()
 
-    def pause(self, for_s: float) -> None:
+    def pause(self, for_s: float, *, limit_per_min: float | None = None) -> None:
         """Grant nothing for `for_s` seconds from now; a pause under way only ever gets longer.
 
-        A time that is not positive, or not a number, is ignored; `max_pause_s` caps it.
+        After it calls go at a pace that is found out, from the limit that the provider named if it
+        did. A time that is not positive, or not a number, is ignored; `max_pause_s` caps it.
         """
-        if not for_s > 0:
-            return
+        self._throttle.pause(for_s, limit_per_min=limit_per_min)
 
-        until = asyncio.get_running_loop().time() + min(for_s, self._max_pause_s)
-        if self._paused_until is None or until > self._paused_until:
-            self._paused_until = until
-            self._pauses += 1
+    def refused(self) -> None:
+        """Note that a request was refused for its rate."""
+        self._throttle.refused()
 
-    def set_rate(self, *, requests_per_min: float | None, tokens_per_min: float | None) -> None:
-        """Set both limits anew, for those who wait too; None takes a limit away."""
-        for name, per_min in (
-            ("requests_per_min", requests_per_min),
-            ("tokens_per_min", tokens_per_min),
-        ):
-            if per_min is not None:
-                _positive(name, per_min)
-
-        self._requests = self._adjust(self._requests, requests_per_min)
-        self._tokens = self._adjust(self._tokens, tokens_per_min)
+    def set_rate(
+        self,
+        *,
+        requests_per_min: float | None,
+        tokens_per_min: float | None,
+        input_tokens_per_min: float | None = None,
+        output_tokens_per_min: float | None = None,
+    ) -> None:
+        """Set every limit anew, for those who wait too; None takes a limit away."""
+        self._meters.set_rates(
+            {
+                "requests": requests_per_min,
+                "tokens": tokens_per_min,
+                "input_tokens": input_tokens_per_min,
+                "output_tokens": output_tokens_per_min,
+            }
+        )
         self._wake()
 
+    def set_users(self, users: UserLimits | None) -> None:
+        """Set the limits of single users anew, for those who ask from now on."""
+        self._users = users
+
     def statistics(self) -> QuotaStatistics:
-        """Return a snapshot; call it on the loop whose clock the limiter uses."""
-        requests, tokens = self._requests, self._tokens
+        """Return a snapshot."""
+        meters, users = self._meters, self._users
+        requests, tokens = meters.bucket("requests"), meters.bucket("tokens")
+        asked, answered = meters.bucket("input_tokens"), meters.bucket("output_tokens")
         return QuotaStatistics(
-            waiting=len(self._waiters),
+            waiting=len(self._waiters) + (0 if users is None else users.waiting),
             granted=self._granted,
             refunded=self._refunded,
-            pauses=self._pauses,
-            paused_s=self._pause_left_s(),
+            pauses=self._throttle.pauses,
+            paused_s=self._throttle.pause_left_s(),
             requests_per_min=None if requests is None else requests.per_min,
             tokens_per_min=None if tokens is None else tokens.per_min,
             requests_free=None if requests is None else requests.free,
             tokens_free=None if tokens is None else tokens.free,
+            input_tokens_per_min=None if asked is None else asked.per_min,
+            output_tokens_per_min=None if answered is None else answered.per_min,
+            pace_per_min=self._throttle.pace_per_min,
+            users=0 if users is None else len(users),
         )
 
     def __repr__(self) -> str:
@@ -175,47 +229,43 @@ class RequestLimiter:
             f"{self._granted} granted>"
         )
 
-    def _take(self, tokens: int) -> bool:
-        if self._paused_until is not None and self._pause_left_s() > 0:
-            return False
-
-        if self._tokens is not None and not self._tokens.take(tokens):
-            return False
-
-        if self._requests is not None and not self._requests.take(1):
-            if self._tokens is not None:
-                self._tokens.charge(-tokens)
-
-            return False
-
-        return True
-
-    def give_back(self, tokens: int) -> None:
+    def give_back(self, demand: Demand, user: str) -> None:
         """Take back a grant that was not used; leases call it."""
         self._granted -= 1
         self._refunded += 1
-        if self._requests is not None:
-            self._requests.charge(-1)
-
-        self.correct(-tokens)
-
-    def correct(self, tokens: int) -> None:
-        """Charge tokens that were used beyond the estimate, or fewer; leases call it."""
-        if self._tokens is not None and tokens:
-            self._tokens.charge(tokens)
+        self._throttle.give_back(demand)
+        if self._users is not None and user:
+            self._users.give_back(user, demand.tokens)
 
         if self._waiters:
             self._wake()
 
-    async def _wait(self, tokens: int) -> None:
+    def correct(self, estimate: Demand, used: Demand, user: str) -> None:
+        """Charge tokens that were used beyond the estimate, or fewer; leases call it."""
+        if self._users is not None and user:
+            self._users.correct(user, used.tokens - estimate.tokens)
+
+        if self._meters.correct(estimate, used) and self._waiters:
+            self._wake()
+
+    async def _wait_as(self, users: UserLimits, user: str, demand: Demand) -> None:
+        await users.wait(user, demand.tokens)
+        try:
+            if self._waiters or not self._throttle.take(demand):
+                await self._wait(demand)
+        except BaseException:
+            users.give_back(user, demand.tokens)
+            raise
+
+    async def _wait(self, demand: Demand) -> None:
         if not self._serving:
             raise self._not_served()
 
-        if len(self._waiters) >= self._max_waiting:
+        if len(self._waiters) >= self.max_waiting:
             raise PoolExhausted(
                 ErrorData(
                     ErrorKind.POOL,
-                    f"not sent: {self._max_waiting} calls wait for the rate limit already; start "
+                    f"not sent: {len(self._waiters)} calls wait for the rate limit already; start "
                     f"fewer at a time",
                     provider=self.name,
                     stage="limiter",
@@ -223,25 +273,25 @@ class RequestLimiter:
             )
 
         granted: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        self._waiters[granted] = tokens
+        self._waiters[granted] = demand
         if len(self._waiters) == 1:
             self._wake()
 
         try:
             served = await granted
         except asyncio.CancelledError:
-            self._leave(granted, tokens)
+            self._leave(granted, demand)
             raise
 
         if not served:
             raise self._not_served()
 
-    def _leave(self, granted: asyncio.Future[bool], tokens: int) -> None:
+    def _leave(self, granted: asyncio.Future[bool], demand: Demand) -> None:
         # Granted and cancelled in the same turn of the loop: the grant must not be lost.
         self._waiters.pop(granted, None)
         if granted.done() and not granted.cancelled() and granted.result():
             self._granted += 1
-            self.give_back(tokens)
+            self.give_back(demand, "")
 
         self._wake()
 
@@ -251,26 +301,16 @@ class RequestLimiter:
             if not self._waiters:
                 return None
 
-            granted, tokens = next(iter(self._waiters.items()))
+            granted, demand = next(iter(self._waiters.items()))
             if not granted.cancelled():
-                if not self._take(tokens):
-                    return self._wait_s(tokens)
+                if not self._throttle.take(demand):
+                    return self._throttle.wait_s(demand)
 
                 granted.set_result(True)
 
             del self._waiters[granted]
 
         return 0.0
-
-    def _wait_s(self, tokens: int) -> float:
-        waits = [self._pause_left_s()]
-        if self._requests is not None:
-            waits.append(self._requests.wait_s(1))
-
-        if self._tokens is not None:
-            waits.append(self._tokens.wait_s(tokens))
-
-        return max(waits)
 
     async def _sleep(self, rest_s: float | None) -> None:
         loop = asyncio.get_running_loop()
@@ -308,50 +348,21 @@ class RequestLimiter:
             )
         )
 
-    def _pause_left_s(self) -> float:
-        if self._paused_until is None:
-            return 0.0
-
-        left_s = self._paused_until - asyncio.get_running_loop().time()
-        if left_s <= 0:
-            self._paused_until = None
-            return 0.0
-
-        return left_s
-
-    def _adjust(self, bucket: Bucket | None, per_min: float | None) -> Bucket | None:
-        if per_min is None:
-            return None
-
-        burst = max(1.0, per_min / 60.0 * self._burst_s)
-        if bucket is None:
-            return Bucket(per_min, burst=burst)
-
-        bucket.set_rate(per_min, burst=burst)
-        return bucket
-
 
 class _Lease:
-    __slots__ = ("_limiter", "_tokens")
+    __slots__ = ("_demand", "_limiter", "_user")
 
-    def __init__(self, limiter: RequestLimiter, tokens: int) -> None:
+    def __init__(self, limiter: RequestLimiter, demand: Demand, user: str) -> None:
         self._limiter: RequestLimiter | None = limiter
-        self._tokens = tokens
+        self._demand = demand
+        self._user = user
 
     def settle(self, usage: Usage) -> None:
         limiter, self._limiter = self._limiter, None
-        used = usage.input_tokens + usage.output_tokens
-        if limiter is not None and used:
-            limiter.correct(used - self._tokens)
+        if limiter is not None and (usage.input_tokens or usage.output_tokens):
+            limiter.correct(self._demand, Demand.used(usage), self._user)
 
     def refund(self) -> None:
         limiter, self._limiter = self._limiter, None
         if limiter is not None:
-            limiter.give_back(self._tokens)
-
-
-def _positive(name: str, value: float) -> float:
-    if not (value > 0 and math.isfinite(value)):
-        raise ValueError(f"{name} must be a positive, finite number, got {value!r}")
-
-    return value
+            limiter.give_back(self._demand, self._user)

@@ -21,7 +21,8 @@ class QuotaStatistics:
     """One moment of a quota source; rates are None where there is no limit.
 
     `requests_free` and `tokens_free` say what could be granted at once; negative tokens are a debt
-    from requests that used more than was set aside for them.
+    from requests that used more than was set aside for them. `pace_per_min` is the rate that was
+    found after refusals, None while everything goes.
     """
 
     _: KW_ONLY
@@ -34,6 +35,10 @@ class QuotaStatistics:
     tokens_per_min: float | None = None
     requests_free: float | None = None
     tokens_free: float | None = None
+    input_tokens_per_min: float | None = None
+    output_tokens_per_min: float | None = None
+    pace_per_min: float | None = None
+    users: int = 0
 
 
 class QuotaLease(Protocol):
@@ -51,21 +56,34 @@ class QuotaLease(Protocol):
 class QuotaSource(Protocol):
     """Hands out leases in the order they are asked for."""
 
-    def try_acquire(self, *, key: str, tokens: int) -> QuotaLease | None:
+    def try_acquire(
+        self, *, key: str, tokens: int, output_tokens: int = 0, user: str = ""
+    ) -> QuotaLease | None:
         """Return a lease if nobody has to be waited for, as is nearly always so; else None."""
         ...
 
-    async def acquire(self, *, key: str, tokens: int) -> QuotaLease:
+    async def acquire(
+        self, *, key: str, tokens: int, output_tokens: int = 0, user: str = ""
+    ) -> QuotaLease:
         """Wait for the right to send one request; a cancelled wait holds nothing.
 
         Args:
             key: what is limited, "provider/model"; a source of one process has one anyway.
             tokens: an estimate of input and output together.
+            output_tokens: the output's part of it.
+            user: who asks, where each user has limits of his own; empty for nobody.
         """
         ...
 
-    def pause(self, for_s: float) -> None:
-        """Grant nothing for `for_s` seconds: the provider said so."""
+    def pause(self, for_s: float, *, limit_per_min: float | None = None) -> None:
+        """Grant nothing for `for_s` seconds, and then slowly more: the provider refuses many.
+
+        `limit_per_min` is its limit of requests, where it named one.
+        """
+        ...
+
+    def refused(self) -> None:
+        """Note that a request was refused for its rate."""
         ...
 
     def statistics(self) -> QuotaStatistics:

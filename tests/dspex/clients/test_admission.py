@@ -244,14 +244,14 @@ class TestBudget:
     async def test_what_may_have_been_paid_is_counted_as_paid(
         self, reply: FakeReply | Exception, tokens: int
     ) -> None:
-        """A try that broke off is settled at its estimate; one that was refused cost nothing."""
+        """A try that broke off is settled at the most it can use; a refused one cost nothing."""
         transport = FakeTransport(answers(reply))
         purse = LocalBudget(Budget(tokens=1_000_000))
         async with runtime_on(transport, max_retries=0, attempt_timeout_s=5.0) as runtime:
             with effects.scope(budget=purse), pytest.raises(ProviderError):
                 await runtime.client().complete(ask(sampling=Sampling(max_tokens=1_000)))
 
-        assert tokens <= purse.statistics().used_tokens <= tokens + 10
+        assert tokens <= purse.statistics().used_tokens <= tokens + 20
         assert 0 == purse.statistics().reserved_tokens
 
     async def test_what_could_not_be_said_costs_nothing(self) -> None:

@@ -11,10 +11,10 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from dspex.clients import transport as module
-from dspex.clients.transport import AiohttpTransport, connection_limit
+from dspex.clients import posting as module
+from dspex.clients.transport import AiohttpTransport
 from dspex.config import ProviderSettings
-from dspex.errors import ConfigError, ProtocolError
+from dspex.errors import ProtocolError
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -124,29 +124,6 @@ class TestPost:
         """A transport may be logged."""
         async with serving(hang) as transport:
             assert "secret-key" not in repr(transport)
-
-
-class TestConnectionLimit:
-    def test_what_is_asked_is_given_if_the_process_may(self) -> None:
-        """A bound of one's own is kept."""
-        assert connection_limit(3) == 3
-
-    def test_more_than_the_process_may_open_names_the_limit(
-        self, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        """The way out is in the message."""
-        monkeypatch.setattr(module, "_open_file_limit", lambda: 1024)
-
-        with pytest.raises(ConfigError, match=r"1024 files.*room for 524.*ulimit"):
-            connection_limit(525)
-
-        assert (524, 524) == (connection_limit(None), connection_limit(524))
-
-    def test_a_small_limit_still_leaves_a_few(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """On some systems a process may open 256 files."""
-        monkeypatch.setattr(module, "_open_file_limit", lambda: 256)
-
-        assert connection_limit(None) == 16
 
 
 class TestHandshakes:

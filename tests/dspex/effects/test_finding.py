@@ -21,6 +21,7 @@ class FakeRuntime:
     def __init__(self, name: str) -> None:
         self.name = name
         self.bus = Bus()
+        self.cache = None
 
     @property
     def tasks(self) -> Any:

@@ -43,15 +43,18 @@ class TestReadErrorBody:
             (b'"just text"', ErrorBody('"just text"')),
             (b"null", ErrorBody("")),
             (b"[]", ErrorBody("")),
-            (b"", ErrorBody("")),
-            (b"upstream connect error", ErrorBody("upstream connect error")),
+            (b"", ErrorBody("", foreign=True)),
+            (b"upstream connect error", ErrorBody("upstream connect error", foreign=True)),
             (
                 b"<html>\n<head><title>502 Bad\n Gateway</title></head><body>x</body></html>",
-                ErrorBody("an HTML page: 502 Bad Gateway"),
+                ErrorBody("an HTML page: 502 Bad Gateway", foreign=True),
             ),
-            (b"<h1>Oops &amp; sorry</h1>", ErrorBody("an HTML page: Oops & sorry")),
-            (b"\xff\xfe broken", ErrorBody("\ufffd\ufffd broken")),
-            (b'{"error": {"message": "cut of', ErrorBody('{"error": {"message": "cut of')),
+            (b"<h1>Oops &amp; sorry</h1>", ErrorBody("an HTML page: Oops & sorry", foreign=True)),
+            (b"\xff\xfe broken", ErrorBody("\ufffd\ufffd broken", foreign=True)),
+            (
+                b'{"error": {"message": "cut of',
+                ErrorBody('{"error": {"message": "cut of', foreign=True),
+            ),
         ],
     )
     def test_shapes(self, body: bytes, expected: ErrorBody) -> None:
@@ -84,8 +87,8 @@ class TestReadErrorBody:
 
     def test_words_are_both_words(self) -> None:
         """Code and type both speak; a missing one does not."""
-        assert ErrorBody("", "a", "b").words == {"a", "b"}
-        assert ErrorBody("").words == frozenset()
+        assert ErrorBody("", "a", "b", reasons=("c",)).words == ("a", "c", "b")
+        assert ErrorBody("").words == ()
 
     @pytest.mark.parametrize(
         "key",

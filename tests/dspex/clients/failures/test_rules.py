@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dspex.clients.failures.rules import RULES, rule_for
+from dspex.clients.failures.rules import FOREIGN, RULES, rule_for
 from dspex.errors import ErrorData, ErrorKind
 
 
@@ -57,3 +57,10 @@ class TestRuleFor:
         """A server that resets every connection is down, or no breaker would ever open."""
         stale = ErrorData(ErrorKind.TRANSPORT, "x", stale_socket=True)
         assert rule_for(stale, failures=2).breaker == "failure"
+
+    def test_a_page_of_a_proxy_is_not_the_providers_word_on_a_key(self) -> None:
+        """Tried once more, and counted: a single page must not close an endpoint for a minute."""
+        page = rule_for(ErrorData(ErrorKind.AUTH, "x", status=403, code=FOREIGN))
+        real = rule_for(ErrorData(ErrorKind.AUTH, "x", status=403, code="permission_denied"))
+        assert (page.retry, page.breaker) == ("once", "failure")
+        assert (real.retry, real.breaker) == ("no", "trip")

@@ -12,6 +12,7 @@ from hypothesis import given, settings, strategies as st
 
 from dspex.clients.limits.limiter import RequestLimiter
 from dspex.clients.limits.quota import QuotaLease
+from dspex.clients.limits.user_limits import UserLimits
 from dspex.errors import EndpointUnavailable, PoolExhausted
 from dspex.testing import VirtualTimeLoop
 from dspex.usage import Usage
@@ -221,16 +222,41 @@ class TestPause:
             limiter.pause(3.0)
             times = await grant_times(limiter, 3)
 
-        assert times == pytest.approx([3.0] * 3, abs=0.01)
+        assert times == sorted(times)
+        assert times == pytest.approx([3.0] * 3, abs=0.05)
 
-    async def test_its_end_does_not_hold_up_the_loop(self) -> None:
-        """Thousands who waited are let go in batches, within milliseconds."""
+    async def test_its_end_releases_in_a_ramp(self) -> None:
+        """Who was refused a thousand times at once does not send a thousand at once again."""
         async with served(RequestLimiter()) as limiter:
             limiter.pause(1.0)
             times = await grant_times(limiter, 2_500)
 
-        assert len(set(times)) == 3
-        assert max(times) < 1.01
+        assert times == sorted(times)
+        assert 10 <= sum(time < 1.25 for time in times) <= 20
+        assert sum(time < 2.0 for time in times) < 200
+        assert times[-1] < 5.0
+
+    async def test_the_ramp_starts_from_what_the_provider_named(self) -> None:
+        """A limit in its headers is where the pace begins."""
+        async with served(RequestLimiter()) as limiter:
+            limiter.pause(1.0, limit_per_min=30_000.0)
+            times = await grant_times(limiter, 2_500)
+
+        assert times[99] < 1.3
+        assert times[-1] < 4.0
+
+    async def test_a_pace_that_was_borne_is_dropped(self) -> None:
+        """A minute without a refusal, and everything goes again."""
+        async with served(RequestLimiter()) as limiter:
+            limiter.pause(1.0)
+            await grant_times(limiter, 10)
+            assert limiter.statistics().pace_per_min is not None
+            await asyncio.sleep(61.0)
+            began = now()
+            await grant_times(limiter, 1_000)
+
+            assert limiter.statistics().pace_per_min is None
+            assert now() - began < 0.1
 
     async def test_it_only_gets_longer(self) -> None:
         """A shorter pause within a longer one changes nothing."""
@@ -274,6 +300,94 @@ class TestPause:
         assert limiter.statistics().paused_s == pytest.approx(2.0)
         await asyncio.sleep(2.5)
         assert limiter.statistics().paused_s == 0.0
+
+
+class TestTokens:
+    async def test_input_and_output_have_limits_of_their_own(self) -> None:
+        """The tighter one decides; both are taken together or not at all."""
+        limiter = RequestLimiter(input_tokens_per_min=6_000, output_tokens_per_min=600)
+        async with served(limiter):
+            for _ in range(4):
+                await limiter.acquire(key="", tokens=30, output_tokens=10)
+
+            assert now() == pytest.approx(3.0, abs=0.02)
+
+    async def test_unknown_output_is_charged_afterwards(self) -> None:
+        """Nothing was set aside for the answer: what it took holds up the next."""
+        limiter = RequestLimiter(output_tokens_per_min=600)
+        async with served(limiter):
+            lease = await limiter.acquire(key="", tokens=5)
+            lease.settle(Usage(input_tokens=5, output_tokens=30))
+            await limiter.acquire(key="", tokens=15, output_tokens=10)
+
+            assert now() == pytest.approx(3.0, abs=0.02)
+
+    async def test_a_refused_bucket_gives_the_others_back(self) -> None:
+        """Who does not get tokens has not used up a request."""
+        limiter = RequestLimiter(requests_per_min=600, tokens_per_min=60)
+        async with served(limiter):
+            await ask(limiter, tokens=1)
+            assert limiter.try_acquire(key="", tokens=1) is None
+            assert limiter.statistics().requests_free == pytest.approx(9.0)
+
+
+class TestUsers:
+    async def test_each_has_a_rate_of_his_own(self) -> None:
+        """One who asks too much waits in order, and holds up nobody else."""
+        limiter = RequestLimiter(users=UserLimits(requests_per_min=60))
+        times: dict[str, list[float]] = {"a": [], "b": []}
+
+        async def caller(user: str) -> None:
+            await limiter.acquire(key="", tokens=1, user=user)
+            times[user].append(now())
+
+        async with served(limiter), asyncio.TaskGroup() as group:
+            for _ in range(4):
+                group.create_task(caller("a"))
+
+            group.create_task(caller("b"))
+
+        assert times["a"] == pytest.approx([0, 1, 2, 3], abs=0.01)
+        assert times["b"] == [0.0]
+
+    async def test_nobody_is_not_limited(self) -> None:
+        """A call on nobody's behalf has the endpoint's limits alone."""
+        limiter = RequestLimiter(users=UserLimits(requests_per_min=1))
+        for _ in range(10):
+            await limiter.acquire(key="", tokens=1)
+
+        assert now() == 0.0
+
+    async def test_who_gives_up_gives_back(self) -> None:
+        """A cancelled wait leaves the next place free."""
+        limiter = RequestLimiter(users=UserLimits(requests_per_min=60))
+        await limiter.acquire(key="", tokens=1, user="a")
+        waiting = asyncio.create_task(limiter.acquire(key="", tokens=1, user="a"))
+        await asyncio.sleep(0.1)
+        assert limiter.statistics().waiting == 1
+        waiting.cancel()
+        await asyncio.wait([waiting])
+        await limiter.acquire(key="", tokens=1, user="a")
+
+        assert now() == pytest.approx(1.0, abs=0.01)
+        assert limiter.statistics().waiting == 0
+
+    async def test_tokens_are_settled(self) -> None:
+        """What was used beyond the estimate counts for the user, too."""
+        limiter = RequestLimiter(users=UserLimits(tokens_per_min=60))
+        lease = await limiter.acquire(key="", tokens=1, user="a")
+        lease.settle(Usage(input_tokens=4))
+        await limiter.acquire(key="", tokens=1, user="a")
+
+        assert now() == pytest.approx(4.0, abs=0.01)
+
+    async def test_an_unsent_request_is_given_back(self) -> None:
+        """A refund leaves the user as he was."""
+        limiter = RequestLimiter(users=UserLimits(requests_per_min=1))
+        for _ in range(5):
+            (await limiter.acquire(key="", tokens=1, user="a")).refund()
+
+        assert now() == 0.0
 
 
 class TestSetRate:
