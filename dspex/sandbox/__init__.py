@@ -24,23 +24,45 @@ request is answered with an error body in OpenAI's shape.
 from __future__ import annotations
 
 from dspex.sandbox.app import create_app
+from dspex.sandbox.embedding import EMBEDDING_ID, embed_text
+from dspex.sandbox.faults import FAULTS, Fault, Faults
 from dspex.sandbox.ledger import Ledger
+from dspex.sandbox.limits import RateLimit
 from dspex.sandbox.model import DISCLAIMER, MODEL_ID, SandboxAnswer, SandboxModel
-from dspex.sandbox.script import FAULTS, Fault, Faults, Latency, RateLimit, Script
+from dspex.sandbox.options import (
+    Batching,
+    Damage,
+    Latency,
+    Reasoning,
+    RetryHint,
+    ScriptedCall,
+    Streaming,
+    ToolTurn,
+)
+from dspex.sandbox.script import Script
 from dspex.sandbox.server import SandboxServer
 
 __all__ = (
     "DISCLAIMER",
+    "EMBEDDING_ID",
     "FAULTS",
     "MODEL_ID",
+    "Batching",
+    "Damage",
     "Fault",
     "Faults",
     "Latency",
     "Ledger",
     "RateLimit",
+    "Reasoning",
+    "RetryHint",
     "SandboxAnswer",
     "SandboxModel",
     "SandboxServer",
     "Script",
+    "ScriptedCall",
+    "Streaming",
+    "ToolTurn",
     "create_app",
+    "embed_text",
 )

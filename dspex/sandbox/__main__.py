@@ -21,18 +21,29 @@ from aiohttp import web
 
 from dspex.errors import SandboxError
 from dspex.sandbox.app import create_app
+from dspex.sandbox.listening import Door
 from dspex.sandbox.model import MODEL_ID
-from dspex.sandbox.script import Script
+from dspex.sandbox.script import Script, known_keys
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 __all__ = ("main",)
 
-_BACKLOG: Final = 8192
 _KEEPALIVE_S: Final = 3600.0
 _SHUTDOWN_S: Final = 0.1
 _GC_THRESHOLD: Final = 50_000
+_DESCRIPTION: Final = """\
+Serve a stand-in classifier, not a language model, as five providers would:
+  POST /v1/chat/completions, /v1/responses, /v1/messages, /v2/chat and
+       /v1beta/models/{model}:generateContent, :streamGenerateContent
+  POST /v1/embeddings, /v2/embed, /v1beta/models/{model}:batchEmbedContents
+  /v1/files and /v1/batches, /v1/messages/batches
+  GET  /v1/models, /health, /stats (DELETE sets it back), /script (POST installs one)
+  POST /pause, /resume, /refuse {"for_s": 1.5}"""
+_EPILOG: Final = f"""\
+keys of a script, all of them optional: {", ".join(known_keys())}
+example: --script '{{"latency": {{"median_s": 0.2}}, "faults": {{"overloaded": 0.1}}}}'"""
 
 
 def main() -> int:
@@ -56,11 +67,13 @@ def main() -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m dspex.sandbox",
-        description="Serve a stand-in classifier on the OpenAI chat completions wire.",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
     parser.add_argument("--port", type=int, default=0, help="port; 0 takes a free one")
-    parser.add_argument("--script", default="{}", help="latency and faults, as JSON")
+    parser.add_argument("--script", default="{}", help="how it behaves, as JSON; see below")
     parser.add_argument("--model-seed", type=int, default=0, help="seed of requests without one")
     parser.add_argument("--stay", action="store_true", help="do not end with standard input")
     return parser
@@ -68,7 +81,8 @@ def _parser() -> argparse.ArgumentParser:
 
 async def _serve(options: argparse.Namespace, script: Script) -> int:
     """Listen, say so, and wait for the end."""
-    app = create_app(script=script, model_seed=options.model_seed)
+    door = Door(options.host)
+    app = create_app(script=script, model_seed=options.model_seed, refuse=door.refuse)
     runner = web.AppRunner(
         app,
         access_log=None,
@@ -78,24 +92,19 @@ async def _serve(options: argparse.Namespace, script: Script) -> int:
     )
     await runner.setup()
     try:
-        port = await _listen(runner, options.host, options.port)
+        port = await door.open(runner, options.port)
         ended = await _listen_for_end(watch_stdin=not options.stay)
         gc.freeze()
         gc.set_threshold(_GC_THRESHOLD, 20, 100)
         print(json.dumps({"port": port, "model": MODEL_ID}), flush=True)  # noqa: T201 - as above
-        return await ended
+        async with asyncio.TaskGroup() as group:
+            keeper = group.create_task(door.run(), name="sandbox door")
+            try:
+                return await ended
+            finally:
+                keeper.cancel()
     finally:
         await runner.cleanup()
-
-
-async def _listen(runner: web.AppRunner, host: str, port: int) -> int:
-    """Accept connections; return the port."""
-    try:
-        await web.TCPSite(runner, host, port, backlog=_BACKLOG).start()
-    except OSError as exc:
-        raise SandboxError(f"cannot listen on {host}:{port}: {exc}") from exc
-
-    return int(runner.addresses[0][1])
 
 
 class _UntilClosed(asyncio.Protocol):

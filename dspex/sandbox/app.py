@@ -1,29 +1,38 @@
-"""The sandbox as an HTTP application: a model on OpenAI's chat wire, under a script."""
+"""The sandbox as an HTTP application: a model on five providers' wires, under a script."""
 
 from __future__ import annotations
 
-import asyncio
-from dataclasses import dataclass, field
+import time
 from typing import TYPE_CHECKING, Final
+from urllib.parse import unquote
 
 import orjson
 from aiohttp import web
 
 from dspex.errors import SandboxError
-from dspex.sandbox.delivery import (
-    JSON,
-    STATUS_FAULTS,
-    Payload,
-    abort,
-    deliver,
-    deliver_half,
-    failure,
-)
-from dspex.sandbox.ledger import Ledger
+from dspex.sandbox.anthropic_batches import ANTHROPIC_BATCH_ROUTES, ANTHROPIC_BATCHES
+from dspex.sandbox.delivery import JSON
+from dspex.sandbox.demands import chat_route, embedding_route, errand_route
+from dspex.sandbox.embedding import EMBEDDING_ID
+from dspex.sandbox.engine import STATE, serve
+from dspex.sandbox.exchange import Problem
 from dspex.sandbox.model import MODEL_ID, SandboxModel
-from dspex.sandbox.request import ChatRequest, RequestError, parse_chat_request
-from dspex.sandbox.script import Fault, RateWindow, Script, admit
-from dspex.sandbox.wire import Choice, completion_body, error_body, stream_frames
+from dspex.sandbox.openai_batches import OPENAI_BATCH_ROUTES, OPENAI_BATCHES
+from dspex.sandbox.script import Script
+from dspex.sandbox.state import State
+from dspex.sandbox.wires import (
+    ANTHROPIC,
+    COHERE,
+    COHERE_EMBEDDINGS,
+    GEMINI,
+    GEMINI_EMBEDDING,
+    GEMINI_EMBEDDINGS,
+    OPENAI_CHAT,
+    OPENAI_DIALECT,
+    OPENAI_EMBEDDINGS,
+    OPENAI_RESPONSES,
+    Target,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,54 +40,7 @@ if TYPE_CHECKING:
 __all__ = ("create_app",)
 
 _MAX_BODY_BYTES: Final = 256 * 1024 * 1024
-_GARBAGE: Final = b"<html><body>upstream said something else</body></html>"
-_CHARS_PER_TOKEN: Final = 4
-
-
-@dataclass(slots=True)
-class _State:
-    """The one mutable thing of an application."""
-
-    model: SandboxModel
-    model_seed: int
-    clock: Callable[[], float] | None
-    script: Script
-    number: int = 0
-    window: RateWindow = field(default_factory=RateWindow)
-    ledger: Ledger = field(default_factory=Ledger)
-
-    def install(self, script: Script) -> None:
-        """Start `script` from its first request."""
-        self.script = script
-        self.number = 0
-        self.window = RateWindow()
-
-    def next_number(self) -> int:
-        """Return the number of the next request under the current script."""
-        number = self.number
-        self.number += 1
-        return number
-
-    def over_limit_s(self, script: Script) -> float:
-        """Count a request against the rate limit; return 0, or the seconds it has to wait."""
-        if script.rate_limit is None:
-            return 0.0
-
-        clock = asyncio.get_running_loop().time if self.clock is None else self.clock
-        self.window, wait_s = admit(script.rate_limit, self.window, clock())
-        return wait_s
-
-
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    """What the model said, ready to be sent, and what it took."""
-
-    payload: Payload
-    prompt_tokens: int
-    completion_tokens: int
-
-
-_STATE: Final = web.AppKey("state", _State)
+_MODELS: Final = "/{version:v1beta|v1}/models/{model:.+}"
 
 
 def create_app(
@@ -87,155 +49,100 @@ def create_app(
     model: SandboxModel | None = None,
     model_seed: int = 0,
     clock: Callable[[], float] | None = None,
+    wall_clock: Callable[[], float] = time.time,
+    refuse: Callable[[float, bool], None] | None = None,
 ) -> web.Application:
     """Return an application that serves `model` under `script`.
 
-    Requests without a `seed` use `model_seed`. `clock` gives seconds for the rate limit; the loop's
-    own time is the default.
+    Requests without a `seed` use `model_seed`. `clock` gives seconds for the rate limit and for
+    batches (the loop's own time is the default), `wall_clock` seconds since 1970 for dates.
+    `refuse`, from whoever listens, refuses connections for some seconds, and closes the open ones
+    if told so.
 
-    Routes: POST /v1/chat/completions, GET /v1/models, GET /health, GET and DELETE /stats, GET and
-    POST /script. Serve it with `handler_cancellation=True`, so that a client that hangs up is
-    counted as gone at once.
+    Chat: POST /v1/chat/completions, /v1/responses, /v1/messages, /v2/chat,
+    /v1beta/models/{model}:generateContent and :streamGenerateContent. Embeddings: POST
+    /v1/embeddings, /v2/embed, /v1beta/models/{model}:embedContent and :batchEmbedContents. Batches:
+    see `openai_batches` and `anthropic_batches`. About the server: GET /v1/models, GET /health, GET
+    and DELETE /stats, GET and POST /script, POST /pause, /resume and /refuse. Serve it with
+    `handler_cancellation=True`, so that a client that hangs up is counted as gone at once.
     """
     app = web.Application(client_max_size=_MAX_BODY_BYTES)
-    app[_STATE] = _State(
+    app[STATE] = State(
         model=SandboxModel() if model is None else model,
         model_seed=model_seed,
         clock=clock,
+        wall_clock=wall_clock,
         script=Script() if script is None else script,
+        refuse=refuse,
     )
-    app.router.add_post("/v1/chat/completions", _chat)
-    app.router.add_get("/v1/models", _models)
-    app.router.add_get("/health", _health)
-    app.router.add_get("/stats", _stats)
-    app.router.add_delete("/stats", _reset_stats)
-    app.router.add_get("/script", _read_script)
-    app.router.add_post("/script", _write_script)
+    _add_wires(app.router)
+    _add_batches(app.router)
+    _add_controls(app.router)
     return app
 
 
-async def _chat(request: web.Request) -> web.StreamResponse:
-    """Answer one chat completion, or show what the script plans for it instead."""
-    state = request.app[_STATE]
-    state.ledger.enter()
-    try:
-        return await _respond(request, state)
-    except RequestError as exc:
-        state.ledger.bad_requests += 1
-        return web.Response(body=exc.body(), status=exc.status, content_type=JSON)
-    except (asyncio.CancelledError, ConnectionError):
-        state.ledger.disconnected += 1
-        raise
-    finally:
-        state.ledger.in_flight -= 1
+def _add_wires(router: web.UrlDispatcher) -> None:
+    """Add what answers as a provider does."""
+    for path, wire in (
+        ("/v1/chat/completions", OPENAI_CHAT),
+        ("/v1/responses", OPENAI_RESPONSES),
+        ("/v1/messages", ANTHROPIC),
+        ("/v2/chat", COHERE),
+    ):
+        router.add_post(path, serve(chat_route(wire, _in_body)))
+
+    router.add_post("/v1/embeddings", serve(embedding_route(OPENAI_EMBEDDINGS, _in_body)))
+    router.add_post("/v2/embed", serve(embedding_route(COHERE_EMBEDDINGS, _in_body)))
+    generate = chat_route(GEMINI, lambda request: _in_path(request, stream=False))
+    stream = chat_route(GEMINI, lambda request: _in_path(request, stream=True))
+    router.add_post(f"{_MODELS}:generateContent", serve(generate))
+    router.add_post(f"{_MODELS}:streamGenerateContent", serve(stream))
+    for verb, embedding in (
+        ("embedContent", GEMINI_EMBEDDING),
+        ("batchEmbedContents", GEMINI_EMBEDDINGS),
+    ):
+        route = embedding_route(embedding, lambda request: _in_path(request, stream=False))
+        router.add_post(f"{_MODELS}:{verb}", serve(route))
 
 
-async def _respond(request: web.Request, state: _State) -> web.StreamResponse:
-    """Follow the plan for this request; one in bad order or over the limit takes no number."""
-    script = state.script
-    wanted = _checked(await request.read())
-    if wait_s := state.over_limit_s(script):
-        state.ledger.over_rate_limit += 1
-        return failure("rate_limited", wait_s)
+def _add_batches(router: web.UrlDispatcher) -> None:
+    """Add what is about files and batches."""
+    for method, path, run in OPENAI_BATCH_ROUTES:
+        route = errand_route(OPENAI_BATCHES, OPENAI_DIALECT, run)
+        router.add_route(method, path, serve(route))
 
-    plan = script.plan(state.next_number())
-    if plan.fault != "reset" and plan.latency_s:
-        await asyncio.sleep(plan.latency_s)
-
-    if plan.fault is None:
-        answer = _complete(state, wanted, script)
-        response = await deliver(request, answer.payload)
-        state.ledger.settle(answer.prompt_tokens, answer.completion_tokens)
-        return response
-
-    response = await _show(plan.fault, request, state, wanted, script)
-    state.ledger.faults[plan.fault] += 1
-    return response
+    for method, path, run in ANTHROPIC_BATCH_ROUTES:
+        route = errand_route(ANTHROPIC_BATCHES, ANTHROPIC.dialect, run)
+        router.add_route(method, path, serve(route))
 
 
-async def _show(
-    fault: Fault, request: web.Request, state: _State, wanted: ChatRequest, script: Script
-) -> web.StreamResponse:
-    """Do to the request what `fault` says."""
-    if fault in STATUS_FAULTS:
-        return failure(fault, script.retry_after_s)
-
-    if fault == "garbage":
-        return web.Response(body=_GARBAGE, content_type=JSON)
-
-    if fault == "reset":
-        return abort(request, web.Response())
-
-    silence_s = script.stall_s if fault == "stall" else 0.0
-    return await deliver_half(request, _complete(state, wanted, script).payload, silence_s)
+def _add_controls(router: web.UrlDispatcher) -> None:
+    """Add what is about the server itself: no provider has this, and no script touches it."""
+    router.add_get("/v1/models", _models)
+    router.add_get("/health", _health)
+    router.add_get("/stats", _stats)
+    router.add_delete("/stats", _reset_stats)
+    router.add_get("/script", _read_script)
+    router.add_post("/script", _write_script)
+    router.add_post("/pause", _pause)
+    router.add_post("/resume", _resume)
+    router.add_post("/refuse", _refuse)
 
 
-def _checked(raw: bytes) -> ChatRequest:
-    """Read a request body and make sure that it asks for the one model there is."""
-    wanted = parse_chat_request(raw)
-    if wanted.model != MODEL_ID:
-        raise RequestError(
-            f"The model {wanted.model!r} does not exist; the sandbox serves {MODEL_ID!r}",
-            status=404,
-            param="model",
-            code="model_not_found",
-        )
-
-    return wanted
+def _in_body(request: web.Request) -> Target:
+    return Target()
 
 
-def _complete(state: _State, wanted: ChatRequest, script: Script) -> _Answer:
-    """Ask the model for every choice and put the answer into the wire's form."""
-    seed = state.model_seed if wanted.seed is None else wanted.seed
-    choices: list[Choice] = []
-    prompt_tokens = 0
-    for sample in range(wanted.choices):
-        text, prompt_tokens = _text(state.model, wanted, script, seed, sample)
-        choices.append(_limited(text, wanted.max_tokens))
-
-    usage = (prompt_tokens, sum(_tokens(choice.text) for choice in choices))
-    identity = f"chatcmpl-sandbox-{state.ledger.requests}"
-    if wanted.stream:
-        shown = usage if wanted.include_usage else None
-        pieces = list(stream_frames(identity, wanted.model, choices, shown))
-        return _Answer(Payload(pieces, streamed=True, interval_s=script.chunk_interval_s), *usage)
-
-    body = completion_body(identity, wanted.model, choices, usage)
-    return _Answer(Payload([body], streamed=False), *usage)
-
-
-def _text(
-    model: SandboxModel, wanted: ChatRequest, script: Script, seed: int, sample: int
-) -> tuple[str, int]:
-    """Return one answer and the prompt's tokens: the script's answer if it has one."""
-    if script.answer is not None:
-        return script.answer, sum(_tokens(message["content"]) for message in wanted.messages)
-
-    answer = model.complete(
-        wanted.messages,
-        temperature=wanted.temperature,
-        seed=seed,
-        sample=sample,
-        schema=wanted.schema,
-    )
-    return answer.text, answer.prompt_tokens
-
-
-def _tokens(text: str) -> int:
-    return -(-len(text) // _CHARS_PER_TOKEN)
-
-
-def _limited(text: str, max_tokens: int | None) -> Choice:
-    """Cut a text that is longer than the caller allows."""
-    if max_tokens is None or _tokens(text) <= max_tokens:
-        return Choice(text, "stop")
-
-    return Choice(text[: max_tokens * _CHARS_PER_TOKEN], "length")
+def _in_path(request: web.Request, *, stream: bool) -> Target:
+    return Target(unquote(request.match_info["model"]), stream=stream)
 
 
 async def _models(request: web.Request) -> web.Response:
-    model = {"id": MODEL_ID, "object": "model", "created": 0, "owned_by": "sandbox"}
-    return _json({"object": "list", "data": [model]})
+    names = (MODEL_ID, EMBEDDING_ID, *request.app[STATE].script.models)
+    models = [
+        {"id": name, "object": "model", "created": 0, "owned_by": "sandbox"} for name in names
+    ]
+    return _json({"object": "list", "data": models})
 
 
 async def _health(request: web.Request) -> web.Response:
@@ -243,17 +150,17 @@ async def _health(request: web.Request) -> web.Response:
 
 
 async def _stats(request: web.Request) -> web.Response:
-    return _json(request.app[_STATE].ledger.to_dict())
+    return _json(request.app[STATE].ledger.to_dict())
 
 
 async def _reset_stats(request: web.Request) -> web.Response:
-    state = request.app[_STATE]
+    state = request.app[STATE]
     state.ledger = state.ledger.restarted()
     return await _stats(request)
 
 
 async def _read_script(request: web.Request) -> web.Response:
-    text = request.app[_STATE].script.to_json()
+    text = request.app[STATE].script.to_json()
     return web.Response(body=text.encode(), content_type=JSON)
 
 
@@ -262,11 +169,43 @@ async def _write_script(request: web.Request) -> web.Response:
     try:
         script = Script.from_json(await request.read())
     except SandboxError as exc:
-        body = error_body(str(exc), kind="invalid_request_error", code="invalid_script")
-        return web.Response(body=body, status=400, content_type=JSON)
+        return _refused(str(exc), "invalid_script")
 
-    request.app[_STATE].install(script)
+    request.app[STATE].install(script)
     return await _read_script(request)
+
+
+async def _pause(request: web.Request) -> web.Response:
+    """Hold all requests, those that come and those that have not been planned yet."""
+    request.app[STATE].pause()
+    return _json({"paused": True})
+
+
+async def _resume(request: web.Request) -> web.Response:
+    """Let them go."""
+    request.app[STATE].resume()
+    return _json({"paused": False})
+
+
+async def _refuse(request: web.Request) -> web.Response:
+    """Refuse connections for `for_s` seconds; `drop` closes those that are open."""
+    refuse = request.app[STATE].refuse
+    if refuse is None:
+        return _refused("this server cannot close its port; see SandboxServer", "unsupported")
+
+    try:
+        wanted = orjson.loads(await request.read())
+        for_s, drop = float(wanted["for_s"]), bool(wanted.get("drop", True))
+    except (orjson.JSONDecodeError, KeyError, TypeError, ValueError) as exc:
+        return _refused(f"expected an object with for_s in seconds: {exc!r}", "invalid_value")
+
+    refuse(for_s, drop)
+    return _json({"refused_s": for_s})
+
+
+def _refused(message: str, code: str) -> web.Response:
+    body = OPENAI_DIALECT.error(Problem("invalid", message, code=code), 0.0)
+    return web.Response(body=body, status=400, content_type=JSON)
 
 
 def _json(value: object) -> web.Response:

@@ -40,7 +40,8 @@ class SandboxServer:
         """Take over a process that already listens on `port`; use `start` instead."""
         self._process = process
         self.port = port
-        self.base_url = f"http://{_HOST}:{port}/v1"
+        self.root_url = f"http://{_HOST}:{port}"
+        self.base_url = f"{self.root_url}/v1"
         self.model = MODEL_ID
 
     @classmethod
@@ -92,9 +93,26 @@ class SandboxServer:
         """Replace the script; the requests of the new one are counted from 0."""
         await self._ask("POST", "/script", script.to_json().encode())
 
+    async def pause(self) -> None:
+        """Make the server answer nothing from now on; requests pile up until `resume`."""
+        await self._ask("POST", "/pause")
+
+    async def resume(self) -> None:
+        """Let a paused server go on, with what has piled up first."""
+        await self._ask("POST", "/resume")
+
+    async def refuse(self, for_s: float, *, drop: bool = True) -> None:
+        """Close the server's port for `for_s` seconds, within some 10 ms; then it opens again.
+
+        New connections are refused meanwhile. `drop` also resets those that are open, in use or
+        not.
+        """
+        body = orjson.dumps({"for_s": for_s, "drop": drop})
+        await self._ask("POST", "/refuse", body)
+
     async def _ask(self, method: str, path: str, body: bytes | None = None) -> dict[str, Any]:
         """Send one request to the server's own routes."""
-        url = f"http://{_HOST}:{self.port}{path}"
+        url = f"{self.root_url}{path}"
         timeout = aiohttp.ClientTimeout(total=_ADMIN_TIMEOUT_S)
         try:
             async with (

@@ -5,51 +5,22 @@ from __future__ import annotations
 import asyncio
 import errno
 import io
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
 from typing import Any
 
 import aiohttp
 import openai
 import orjson
 import pytest
-from aiohttp.test_utils import TestClient, TestServer
 
-from dspex.sandbox import MODEL_ID, Faults, Latency, RateLimit, Script, create_app
-from dspex.sandbox.script import FAULTS
+from dspex.sandbox import FAULTS, MODEL_ID, Damage, Faults, Latency, RateLimit, Script
 from tests.dspex.sandbox.chat import classify
+from tests.dspex.sandbox.serving import counts, eventually, serving
 
 PATH = "/v1/chat/completions"
 DEMOS = [("the router drops packets", "network"), ("my invoice is wrong", "billing")]
 MESSAGES = classify(("billing", "network"), "routers drop", DEMOS)
 BODY: dict[str, Any] = {"model": MODEL_ID, "messages": MESSAGES, "temperature": 0}
 STATUS = {"rate_limited": 429, "quota_exhausted": 429, "server_error": 500, "unavailable": 503}
-
-Client = TestClient[Any, Any]
-
-
-@asynccontextmanager
-async def serving(script: Script | None = None, **options: Any) -> AsyncIterator[Client]:
-    """Run an application in this process and yield a client of it."""
-    async with TestClient(TestServer(create_app(script=script, **options))) as client:
-        yield client
-
-
-async def counts(client: Client) -> dict[str, Any]:
-    """Return the server's own counts, checked to add up."""
-    async with client.get("/stats") as response:
-        found: dict[str, Any] = orjson.loads(await response.read())
-
-    ends = ("completed", "bad_requests", "over_rate_limit", "disconnected", "in_flight")
-    assert found["requests"] == sum(found[end] for end in ends) + sum(found["faults"].values())
-    return found
-
-
-async def eventually(condition: Callable[[], Awaitable[bool]]) -> None:
-    """Wait, for a second at most, until `condition` holds."""
-    async with asyncio.timeout(1):
-        while not await condition():  # noqa: ASYNC110 - the condition is asked of a server
-            await asyncio.sleep(0.002)
 
 
 class TestAnswers:
@@ -146,7 +117,7 @@ class TestBadRequests:
             (b"[1]", 400, None),
             (orjson.dumps({**BODY, "model": "gpt-9"}), 404, "model_not_found"),
             (orjson.dumps({**BODY, "messages": []}), 400, "invalid_value"),
-            (orjson.dumps({**BODY, "tools": [{}]}), 400, "unsupported_parameter"),
+            (orjson.dumps({**BODY, "tools": [{}]}), 400, "invalid_value"),
         ],
     )
     async def test_refused_in_the_provider_s_shape(
@@ -172,7 +143,7 @@ class TestBadRequests:
 
     async def test_unknown_path(self) -> None:
         """Only the documented routes exist."""
-        async with serving() as client, client.post("/v1/responses", json=BODY) as response:
+        async with serving() as client, client.post("/v1/completions", json=BODY) as response:
             assert response.status == 404
 
 
@@ -259,7 +230,7 @@ class TestFaults:
 
     async def test_every_fault_is_counted_under_its_name(self) -> None:
         """After one request of each kind every fault's count is one, and the next is served."""
-        script = Script(opening=FAULTS, stall_s=0.0)
+        script = Script(opening=FAULTS, stall_s=0.0, damage=Damage(oversized_bytes=1))
         async with serving(script) as client:
             for _ in FAULTS:
                 try:

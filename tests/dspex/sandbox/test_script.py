@@ -9,16 +9,22 @@ import pytest
 from hypothesis import given, strategies as st
 
 from dspex.errors import SandboxError
-from dspex.sandbox.script import (
+from dspex.sandbox import (
     FAULTS,
+    Batching,
+    Damage,
     Faults,
     Latency,
-    Plan,
     RateLimit,
-    RateWindow,
+    Reasoning,
+    RetryHint,
     Script,
-    admit,
+    ScriptedCall,
+    Streaming,
+    ToolTurn,
 )
+from dspex.sandbox.script import Plan, known_keys
+from dspex.sandbox.wires import RETRY_FORMS
 
 seconds = st.floats(0, 100)
 shares = st.lists(st.floats(0, 1 / len(FAULTS)), min_size=len(FAULTS), max_size=len(FAULTS))
@@ -28,12 +34,45 @@ scripts = st.builds(
     latency=st.builds(Latency, median_s=seconds, sigma=st.floats(0, 3), max_s=seconds),
     faults=shares.map(lambda values: Faults(**dict(zip(FAULTS, values, strict=True)))),
     rate_limit=st.none()
-    | st.builds(RateLimit, requests=st.integers(1, 9), window_s=st.floats(0.001, 60)),
+    | st.builds(
+        RateLimit,
+        requests=st.integers(1, 9),
+        window_s=st.floats(0.001, 60),
+        tokens=st.none() | st.integers(1, 9),
+    ),
     opening=st.lists(st.sampled_from([*FAULTS, "ok"]), max_size=5).map(tuple),
     answer=st.none() | st.text(max_size=20),
     chunk_interval_s=seconds,
     retry_after_s=seconds,
     stall_s=seconds,
+    stream=st.builds(Streaming, chunk_tokens=st.integers(1, 9), tokens_per_s=seconds),
+    retry=st.builds(
+        RetryHint,
+        form=st.sampled_from(RETRY_FORMS),
+        should_retry=st.none() | st.booleans(),
+    ),
+    damage=st.builds(Damage, after_tokens=st.none() | st.integers(0, 9)),
+    reasoning=st.builds(Reasoning, text=st.text(max_size=9)),
+    tool_calls=st.lists(
+        st.builds(
+            ToolTurn,
+            st.text(max_size=9),
+            st.lists(
+                st.builds(ScriptedCall, st.text(max_size=9), st.just({"a": [1]})), max_size=2
+            ).map(tuple),
+        ),
+        max_size=2,
+    ).map(tuple),
+    batch=st.builds(
+        Batching,
+        finish_s=seconds,
+        failed=st.floats(0, 1),
+        opening=st.just(("ok", "reset")),
+    ),
+    cached_share=st.floats(0, 1),
+    max_in_flight=st.none() | st.integers(1, 9),
+    api_key=st.none() | st.text(max_size=9),
+    models=st.lists(st.text(max_size=9), max_size=2).map(tuple),
 )
 
 
@@ -62,7 +101,8 @@ class TestJson:
             ('{"faults": {"reset": true}}', "faults.reset: expected a finite number, got True"),
             ('{"faults": {"cut": 0.6, "stall": 0.6}}', "faults: the shares add up to 1.2"),
             ('{"faults": {"explode": 1}}', "faults: unknown key 'explode'"),
-            ('{"rate_limit": {}}', "rate_limit: .*requests.*; got {}"),
+            ('{"rate_limit": {}}', "rate_limit: give requests, tokens or both"),
+            ('{"rate_limit": {"tokens": 0}}', "rate_limit.tokens: .*at least 1, got 0"),
             ('{"rate_limit": {"requests": 0}}', "rate_limit.requests: .*at least 1, got 0"),
             ('{"rate_limit": {"requests": 1, "window_s": 0}}', "rate_limit.window_s: must be at"),
             ('{"opening": ["ok", "boom"]}', "opening: unknown fault 'boom'; known: ok, rate"),
@@ -71,6 +111,23 @@ class TestJson:
             ('{"seed": -1}', "seed: expected an integer of at least 0, got -1"),
             ('{"seed": 1.5}', "seed: expected an integer"),
             ('{"stall_s": -0.1}', "stall_s: must be at least 0, got -0.1"),
+            ('{"stream": {"chunk_tokens": 0}}', "stream.chunk_tokens: .*at least 1, got 0"),
+            ('{"stream": {"tokens_per_s": -1}}', "stream.tokens_per_s: must be at least 0"),
+            ('{"retry": {"form": "fax"}}', "retry.form: expected one of wire, seconds"),
+            ('{"retry": {"should_retry": 1}}', "retry.should_retry: expected bool"),
+            ('{"damage": {"after_tokens": -1}}', "damage.after_tokens: .*at least 0"),
+            ('{"damage": {"drip_bytes": 0}}', "damage.drip_bytes: .*at least 1"),
+            ('{"reasoning": {"field": "mind"}}', "reasoning.field: expected one of reasoning_c"),
+            ('{"batch": {"failed": 2}}', "batch.failed: must be between 0 and 1, got 2"),
+            ('{"batch": {"opening": ["x"]}}', "batch.opening: unknown fault 'x'"),
+            ('{"tool_calls": {}}', "tool_calls: expected tuple, got {}"),
+            ('{"tool_calls": [5]}', r"tool_calls\[0\]: expected a JSON object, got 5"),
+            ('{"tool_calls": [{"call": []}]}', r"tool_calls\[0\]: unknown key 'call'"),
+            ('{"tool_calls": [{"calls": [{}]}]}', r"calls\[0\]: .*name"),
+            ('{"tool_calls": [{"calls": [{"name": 3}]}]}', "calls: name: expected str, got 3"),
+            ('{"models": [3]}', "models: expected str, got 3"),
+            ('{"max_in_flight": 0}', "max_in_flight: .*at least 1, got 0"),
+            ('{"cached_share": 1.5}', "cached_share: must be between 0 and 1"),
         ],
     )
     def test_bad_value_is_named(self, text: str, said: str) -> None:
@@ -83,6 +140,11 @@ class TestJson:
         """A value cannot be built wrong either."""
         with pytest.raises(SandboxError, match=r"latency\.median_s"):
             Latency(median_s=value)
+
+    def test_known_keys(self) -> None:
+        """Every key that the command line names can be left at its default by that name."""
+        assert {"latency", "tool_calls", "batch"} <= set(known_keys())
+        assert all(hasattr(Script(), key) for key in known_keys())
 
 
 class TestPlan:
@@ -130,33 +192,3 @@ class TestPlan:
         assert statistics.median(drawn) == pytest.approx(1.0, abs=0.1)
         assert max(drawn) == 5.0
         assert len(set(drawn)) > 3000
-
-
-class TestAdmit:
-    LIMIT = RateLimit(requests=2, window_s=10.0)
-
-    def test_window(self) -> None:
-        """Two pass, the third is told to wait for the rest of the window, then two pass again."""
-        window, waits = RateWindow(), list[float]()
-        for now_s in (100.0, 101.0, 104.0, 110.0, 111.0, 112.0):
-            window, wait_s = admit(self.LIMIT, window, now_s)
-            waits.append(wait_s)
-
-        assert waits == [0, 0, 6.0, 0, 0, 8.0]
-
-    @given(st.lists(st.floats(0, 5), max_size=60))
-    def test_never_more_than_the_limit_in_a_window(self, gaps: list[float]) -> None:
-        """Whoever waits as told gets through, and no window admits more than its limit."""
-        window, now_s = RateWindow(), 0.0
-        admitted: dict[float, int] = {}
-        for gap in gaps:
-            now_s += gap
-            window, wait_s = admit(self.LIMIT, window, now_s)
-            if wait_s:
-                now_s += wait_s + 1e-6
-                window, wait_s = admit(self.LIMIT, window, now_s)
-
-            assert wait_s == 0
-            admitted[window.opened_at_s] = window.admitted
-
-        assert all(count <= self.LIMIT.requests for count in admitted.values())

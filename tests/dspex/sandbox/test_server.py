@@ -69,6 +69,38 @@ class TestLife:
             await server.reset_statistics()
             assert (await server.statistics())["requests"] == 0
 
+    async def test_port_is_closed_for_a_while(self) -> None:
+        """Open connections are dropped, new ones refused, and then the same port is back."""
+        async with SandboxServer.start() as server:
+            assert await ask(server) == 200
+            await server.refuse(0.3)
+            refused = 0
+            async with asyncio.timeout(5):
+                while True:
+                    try:
+                        assert await ask(server) == 200
+                    except aiohttp.ClientConnectorError:
+                        refused += 1
+                    else:
+                        if refused:
+                            break
+
+                    await asyncio.sleep(0.01)
+
+            assert refused > 3
+
+    async def test_pause(self) -> None:
+        """A paused server takes requests and answers none; then it answers all."""
+        async with SandboxServer.start() as server, asyncio.TaskGroup() as group:
+            await server.pause()
+            waiting = [group.create_task(ask(server)) for _ in range(3)]
+            while (await server.statistics())["in_flight"] < 3:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+
+            assert (await server.statistics())["completed"] == 0
+            await server.resume()
+            assert [await task for task in waiting] == [200] * 3
+
     async def test_model_seed_is_that_of_requests_without_one(self) -> None:
         """Two servers with one seed answer alike, one with another seed does not."""
         undecided = {**BODY, "messages": classify(("a", "b"), "zzz"), "temperature": 2.0, "n": 30}
