@@ -7,6 +7,7 @@ import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from dspex.effects.draining import Draining, enter_draining
 from supervision import run as run_supervised
 
 if TYPE_CHECKING:
@@ -23,13 +24,23 @@ _MANY_FILES: Final = 65_536
 def run(main: Callable[[], Coroutine[Any, Any, T]]) -> T:
     """Run an async main function with signals handled, and return what it returns.
 
-    The first SIGINT or SIGTERM stops everything in order, the second at once. The process's limit
-    of open files is raised as far as it may, since each call in flight holds a connection, and its
-    garbage collector is tuned; nothing else in the library does either.
+    The first SIGINT or SIGTERM lets evaluations that are under way bring home what is in flight,
+    and then stops everything in order; the second does so at once, the third without patience. The
+    process exits with 128 + the signal's number: 130 after Ctrl-C.
+
+    The process's limit of open files is raised as far as it may, since each call in flight holds a
+    connection, and its garbage collector is tuned; nothing else in the library does either, and
+    nothing else handles signals.
     """
     _raise_open_file_limit()
     tune_garbage_collection()
-    return run_supervised(main)
+    draining = Draining()
+
+    async def drainable() -> T:
+        enter_draining(draining)
+        return await main()
+
+    return run_supervised(drainable, drain=draining.request)
 
 
 def _raise_open_file_limit() -> None:

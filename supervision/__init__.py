@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from supervision.actor import Actor
 from supervision.child import Child, Service
+from supervision.companion import Companion
 from supervision.deadline import Deadline, Deadlines, Timeout
 from supervision.dynamic import DynamicSupervisor
 from supervision.errors import (
@@ -104,6 +105,7 @@ __all__ = (
     "ChildError",
     "ChildInfo",
     "ChildSpec",
+    "Companion",
     "Counts",
     "Crash",
     "Deadline",

@@ -146,6 +146,11 @@ class ReplyTo(Generic[R]):
         self._open = open_calls
         open_calls.add(future)
 
+    @property
+    def waiting(self) -> bool:
+        """Whether anybody still waits for the answer."""
+        return not self._future.done()
+
     def reply(self, value: R) -> None:
         """Answer; no effect if the caller waits no more."""
         self._open.discard(self._future)

@@ -1,26 +1,31 @@
 """Scoring a program on a dataset, and comparing two such scores.
 
-- `evaluate` runs a program over examples, so many at a time, and returns a `Report`.
-- An `Outcome` is what became of one example; it goes to a `Sink` the moment it exists.
+- `evaluate` runs a program over examples, so many at a time, and returns a `Report`; `Evaluation`
+  does the same and gives the outcomes one by one, as they come.
+- An `Outcome` is what became of one example; it goes to a `Sink` the moment it exists. A `RunFile`
+  is a sink that the run can be resumed from, after whatever ended it.
+- A `Reducer` makes one score of those of several epochs.
 - A metric is any function of example and prediction; those here are values that can be saved.
 - `compare` tells whether one report is better than another, example by example.
 - An `Executor` runs the examples: tasks of this event loop, or whatever speaks its protocol.
 
-Invariants. An outage is no score: `unavailable` is kept apart from `failed`, run once more, and
-left out. A score of fewer than all examples says so wherever it is printed. Examples share nothing:
-each has a supervised task, a deadline, a scope and a meter of its own. Memory is that of
-`max_concurrency` examples and about thirty bytes for each outcome, however long the dataset.
+Invariants. An outage is no score: `unavailable` is kept apart from `failed`, run again, and left
+out. A score of fewer than all examples says so wherever it is printed. Examples share nothing: each
+has a supervised task, a deadline, a scope and a meter of its own. Memory is that of
+`max_concurrency` examples and about thirty bytes for each outcome, however long the dataset. What a
+run file holds is not called again.
 
 How it fails. Wrong options and an unusable dataset raise before anything is called. Whatever a
 program or a metric raises is that example's outcome. A run that must stop early, because of
 `max_errors`, a spent budget, a sink or a dataset that fails half-way, returns what it has, and its
 report says why. Cancelling `evaluate` ends its tasks and brings what the sinks hold to safety.
+A signal under `dspex.run` first lets what is in flight come home.
 """
 
 from __future__ import annotations
 
 from dspex.evaluation.comparison import Comparison, Flip, compare
-from dspex.evaluation.evaluator import evaluate
+from dspex.evaluation.evaluator import Evaluation, evaluate
 from dspex.evaluation.executor import Executor, LocalExecutor
 from dspex.evaluation.metrics import (
     Metric,
@@ -32,12 +37,16 @@ from dspex.evaluation.metrics import (
 )
 from dspex.evaluation.outcome import Failure, Outcome, Status
 from dspex.evaluation.progress import Progress
+from dspex.evaluation.reducers import AtLeast, PassAt, Reducer, at_least, pass_at
 from dspex.evaluation.report import Counts, Report
+from dspex.evaluation.run_file import Resumable, RunFile, read_run
 from dspex.evaluation.sink import JsonlSink, MemorySink, Sink, read_outcomes
 
 __all__ = (
+    "AtLeast",
     "Comparison",
     "Counts",
+    "Evaluation",
     "Executor",
     "Failure",
     "Flip",
@@ -46,16 +55,23 @@ __all__ = (
     "MemorySink",
     "Metric",
     "Outcome",
+    "PassAt",
     "Progress",
+    "Reducer",
     "Report",
+    "Resumable",
+    "RunFile",
     "Score",
     "Sink",
     "Status",
+    "at_least",
     "compare",
     "contains",
     "evaluate",
     "exact_match",
     "f1",
+    "pass_at",
     "passage_match",
     "read_outcomes",
+    "read_run",
 )

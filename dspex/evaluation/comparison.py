@@ -6,13 +6,18 @@ comparison sees smaller effects with the same data.
 
 from __future__ import annotations
 
+import json
 from dataclasses import KW_ONLY, dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
 from dspex.errors import EvaluationError
-from dspex.evaluation.text import rows
+from dspex.evaluation.reports.comparison_page import comparison_page
+from dspex.evaluation.reports.files import write_text
+from dspex.evaluation.text import count, rows
 
 if TYPE_CHECKING:
+    from os import PathLike
+
     from dspex.evaluation.report import Report
     from dspex.evaluation.statistics import Interval
 
@@ -38,7 +43,8 @@ class Comparison:
     the most favourable: None where the range of scores is not known. `p_value` tests "no
     difference". `minimum_detectable` is the true difference that a run of this size finds in four
     of five cases. `flipped` are the examples that changed, the largest changes first, a thousand at
-    most.
+    most. `clusters` is the number of clusters the pairs are in, where a report knows of them:
+    `stderr`, `interval` and the test then take each cluster for one observation.
     """
 
     before: str
@@ -50,6 +56,7 @@ class Comparison:
     score_before: float
     score_after: float
     difference: float
+    stderr: float | None
     interval: Interval | None
     p_value: float
     test: str
@@ -59,6 +66,7 @@ class Comparison:
     improved: int
     worsened: int
     flipped: tuple[Flip, ...]
+    clusters: int | None = None
 
     @property
     def ci95(self) -> tuple[float, float] | None:
@@ -70,6 +78,28 @@ class Comparison:
         """Whether "no difference" is ruled out at 5 %."""
         return self.p_value < 0.05
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON data; the flipped examples as [index, key, before, after]."""
+        plain = {name: getattr(self, name) for name in _PLAIN}
+        return plain | {
+            "ci95": None if self.ci95 is None else list(self.ci95),
+            "ci95_method": None if self.interval is None else self.interval.method,
+            "significant": self.significant,
+            "flipped": [[flip.index, flip.key, flip.before, flip.after] for flip in self.flipped],
+        }
+
+    def to_json(self, path: str | PathLike[str] | None = None) -> str:
+        """Return `to_dict` as text, and write it to `path` if there is one."""
+        text = json.dumps(self.to_dict(), indent=2)
+        if path is not None:
+            write_text(path, text)
+
+        return text
+
+    def to_html(self, path: str | PathLike[str]) -> None:
+        """Write a page that needs nothing but itself."""
+        write_text(path, comparison_page(self))
+
     def __str__(self) -> str:
         interval, shown = self.interval, f"{self.difference:+.3f}"
         if interval is not None:
@@ -78,8 +108,8 @@ class Comparison:
         pairs = [
             ("score", f"{self.score_before:.3f} -> {self.score_after:.3f}"),
             ("difference", shown),
-            ("test", f"p {_p_text(self.p_value)} ({self.test}): {self._verdict()}"),
-            ("examples", f"{self.pairs:,} in both{self._missing_text()}"),
+            ("test", f"p {_p_text(self.p_value)} ({self.test}): {self.verdict}"),
+            ("examples", f"{self.pairs:,} in both{self._clusters_text()}{self._missing_text()}"),
             ("changed", f"{self.improved:,} better, {self.worsened:,} worse"),
         ]
         if self.minimum_detectable is not None:
@@ -91,11 +121,16 @@ class Comparison:
 
         return rows(f"{self.before} -> {self.after}  by {self.metric}", pairs)
 
-    def _verdict(self) -> str:
+    @property
+    def verdict(self) -> str:
+        """The answer in words: "better", "worse" or "no difference shown"."""
         if not self.significant:
             return "no difference shown"
 
         return "better" if self.difference > 0 else "worse"
+
+    def _clusters_text(self) -> str:
+        return "" if self.clusters is None else f", {count(self.clusters, 'cluster')}"
 
     def _missing_text(self) -> str:
         if not self.missing:
@@ -108,6 +143,13 @@ class Comparison:
         return (
             f"{text}: over all it is {self.worst_case:+.3f} at worst, {self.best_case:+.3f} at best"
         )
+
+
+_PLAIN: Final = tuple(
+    name
+    for name in Comparison.__dataclass_fields__
+    if name not in ("_", "interval", "flipped")
+)
 
 
 def _p_text(p_value: float) -> str:
@@ -124,7 +166,7 @@ def compare(before: Report, after: Report, *, seed: int = 0) -> Comparison:
     Args:
         before: the evaluation to compare with.
         after: the evaluation of interest.
-        seed: of the permutation test, which right-or-wrong scores do not need.
+        seed: of the permutation test and the bootstrap, which right-or-wrong scores do not need.
 
     Raises:
         EvaluationError: they were scored by different metrics, or share no example.
@@ -134,6 +176,7 @@ def compare(before: Report, after: Report, *, seed: int = 0) -> Comparison:
             f"cannot compare scores of different metrics: {before.metric} and {after.metric}"
         )
 
+    _check_epochs(before, after)
     if before.failure_score != after.failure_score:
         raise EvaluationError(
             "cannot compare: failures count "
@@ -151,6 +194,17 @@ def compare(before: Report, after: Report, *, seed: int = 0) -> Comparison:
         )
 
     return Comparison(before.program, after.program, before.metric, **pairing.facts(seed))
+
+
+def _check_epochs(before: Report, after: Report) -> None:
+    once = before.epochs == after.epochs == 1
+    # How often k of n epochs pass depends on n; a mean, and the estimate of pass@k, do not.
+    counted_out = before.epochs != after.epochs and before.reduce.startswith("at_least")
+    if not once and (before.reduce != after.reduce or counted_out):
+        raise EvaluationError(
+            f"cannot compare: scores are {before.reduce} over {count(before.epochs, 'epoch')} in "
+            f"one report and {after.reduce} over {count(after.epochs, 'epoch')} in the other"
+        )
 
 
 def _worth_text(report: Report) -> str:

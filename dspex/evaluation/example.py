@@ -8,7 +8,13 @@ from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
 from dspex import effects
-from dspex.errors import ConfigError, EvaluationError, ProviderError, RuntimeNotFound
+from dspex.errors import (
+    ConfigError,
+    ErrorKind,
+    EvaluationError,
+    ProviderError,
+    RuntimeNotFound,
+)
 from dspex.evaluation.metrics import PreparedMetric, Score
 from dspex.evaluation.outcome import Failure, Outcome, Stage, Status
 from dspex.signatures.prediction import Prediction
@@ -31,6 +37,14 @@ FATAL: Final = (RuntimeNotFound, ConfigError)
 
 _GOOD: Final = Score(1.0)
 
+_LASTING: Final = {
+    ErrorKind.QUOTA_EXHAUSTED: 3,
+    ErrorKind.BUDGET: 3,
+    ErrorKind.CIRCUIT_OPEN: 2,
+    ErrorKind.ENDPOINT: 1,
+}
+"""Of several outages at once, which says most about the next call."""
+
 
 @dataclass(frozen=True, slots=True)
 class ExampleRun:
@@ -49,7 +63,7 @@ class ExampleRun:
     usage: Usage
     correlation_id: str
 
-    def outcome(self, index: int, key: str, *, retry: int = 0) -> Outcome:
+    def outcome(self, index: int, key: str, *, retry: int = 0, epoch: int = 0) -> Outcome:
         """Return the run as plain data."""
         score, prediction = self.score, self.prediction
         return Outcome(
@@ -64,6 +78,7 @@ class ExampleRun:
             feedback=None if score is None else score.feedback,
             correlation_id=self.correlation_id,
             retry=retry,
+            epoch=epoch,
         )
 
 
@@ -247,10 +262,24 @@ def describe(error: BaseException, stage: Stage) -> Failure:
     if parts:
         message = "; ".join(f"{type(part).__name__}: {part}" for part in parts)
 
-    if isinstance(error, ProviderError):
-        return Failure(name, message, stage=stage, data=error.data)
+    failed_call = _failed_call(error)
+    if failed_call is not None:
+        return Failure(name, message, stage=stage, data=failed_call.data)
 
     return Failure(name, message, stage=stage, where=_where(error))
+
+
+def _failed_call(error: BaseException) -> ProviderError | None:
+    """Return the call that an error is about; of a group of outages the one that lasts longest."""
+    if isinstance(error, ProviderError):
+        return error
+
+    parts = _parts(error)
+    if not parts or not is_unavailable(error):
+        return None
+
+    calls = [call for part in parts if (call := _failed_call(part)) is not None]
+    return max(calls, key=lambda call: _LASTING.get(call.data.kind, 0))
 
 
 def _parts(error: BaseException) -> tuple[BaseException, ...]:

@@ -23,6 +23,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, runtime_checkable
 
 from dspex.errors import EvaluationError
+from dspex.evaluation.threads import Offloading
 from dspex.recipe import Recipe, SupportsRecipe, import_path
 from dspex.signatures.encoding import to_jsonable
 
@@ -73,6 +74,8 @@ class _Scalar(Protocol):
 class PreparedMetric:
     """A metric whose shape has been looked at once: call it with a trace, always, and await it.
 
+    A sync metric that turns out to be slow is called in threads, so that it holds nobody else up.
+
     Args:
         metric: any callable of two or three positional arguments.
         fill_trace: give it the trace even where it has a default for it.
@@ -81,7 +84,7 @@ class PreparedMetric:
     __slots__ = ("_metric", "_with_trace", "name")
 
     def __init__(self, metric: Metric, *, fill_trace: bool = False) -> None:
-        self._metric = metric
+        self._metric = Offloading(metric)
         self._with_trace = _takes_trace(metric, fill_trace=fill_trace)
         self.name = metric_name(metric)
 
@@ -92,10 +95,12 @@ class PreparedMetric:
 
     async def __call__(self, example: object, prediction: object, trace: Trace | None) -> Score:
         """Return what the answer is worth; raise EvaluationError if the metric says nonsense."""
-        if self._with_trace:
-            judged = self._metric(example, prediction, trace)
+        given = (example, prediction, trace) if self._with_trace else (example, prediction)
+        metric = self._metric
+        if metric.in_threads:
+            judged = await metric.call_in_thread(*given)
         else:
-            judged = self._metric(example, prediction)
+            judged = metric.call_here(*given)
 
         if inspect.isawaitable(judged):
             judged = await judged

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import KW_ONLY, dataclass
-from typing import Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from dspex.errors import EvaluationError
+from dspex.evaluation.reducers import Reduce, Reducer, reducer_for
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from dspex.evaluation.clusters import ClusterKey
 
 __all__ = ("EvaluationOptions", "OnError")
 
@@ -31,35 +37,20 @@ class EvaluationOptions:
     on_error: OnError = "score"
     failure_score: float = 0.0
     max_errors: int | float | None = None
-    max_outage_s: float = 120.0
+    max_outage_s: float = 600.0
+    epochs: int = 1
+    reduce: Reduce = "mean"
+    shuffle: bool = False
+    seed: int = 0
+    cluster: ClusterKey | None = None
 
     def __post_init__(self) -> None:
-        if not _is_count(self.max_concurrency):
-            raise EvaluationError(
-                f"max_concurrency is {self.max_concurrency!r}; use a whole number from 1 on"
-            )
-
-        if self.timeout_s is not None and not (
-            _is_number(self.timeout_s) and 0 < self.timeout_s < math.inf
-        ):
-            raise EvaluationError(
-                f"timeout_s is {self.timeout_s!r}; use seconds, more than 0, or None"
-            )
-
-        if not (_is_number(self.max_outage_s) and self.max_outage_s >= 0):
-            raise EvaluationError(
-                f"max_outage_s is {self.max_outage_s!r}; use seconds from 0 on, or math.inf"
-            )
-
-        if self.on_error not in ("score", "skip", "raise"):
-            raise EvaluationError(f"on_error is {self.on_error!r}; use 'score', 'skip' or 'raise'")
-
-        if not (_is_number(self.failure_score) and math.isfinite(self.failure_score)):
-            raise EvaluationError(
-                f"failure_score is {self.failure_score!r}; use a finite number, or on_error='skip'"
-            )
+        for name, (fits, use) in _RULES.items():
+            if not fits(getattr(self, name)):
+                raise EvaluationError(f"{name} is {getattr(self, name)!r}; use {use}")
 
         self._check_max_errors()
+        reducer_for(self.reduce, self.epochs)
 
     def _check_max_errors(self) -> None:
         limit: object = self.max_errors
@@ -70,6 +61,11 @@ class EvaluationOptions:
             raise EvaluationError(
                 f"max_errors is {limit!r}; use a count from 1 on, a share, or None for no limit"
             )
+
+    @property
+    def reducer(self) -> Reducer:
+        """What makes one score of those of an example's epochs."""
+        return reducer_for(self.reduce, self.epochs)
 
     @property
     def worth_of_failure(self) -> float | None:
@@ -87,6 +83,19 @@ class EvaluationOptions:
 
         return finished >= _FEW and errors >= limit * finished
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return what a reader of a run's file may want to know."""
+        return {
+            "max_concurrency": self.max_concurrency,
+            "timeout_s": self.timeout_s,
+            "on_error": self.on_error,
+            "failure_score": self.failure_score,
+            "epochs": self.epochs,
+            "reduce": str(self.reduce),
+            "shuffle": self.shuffle,
+            "seed": self.seed,
+        }
+
 
 def _is_number(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
@@ -94,3 +103,31 @@ def _is_number(value: object) -> bool:
 
 def _is_count(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+
+
+def _is_timeout(value: Any) -> bool:
+    return value is None or (_is_number(value) and 0 < value < math.inf)
+
+
+def _is_time(value: Any) -> bool:
+    return _is_number(value) and value >= 0
+
+
+def _is_finite(value: Any) -> bool:
+    return _is_number(value) and math.isfinite(value)
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+_RULES: Final[dict[str, tuple[Callable[[Any], bool], str]]] = {
+    "max_concurrency": (_is_count, "a whole number from 1 on"),
+    "timeout_s": (_is_timeout, "seconds, more than 0, or None"),
+    "max_outage_s": (_is_time, "seconds from 0 on, or math.inf"),
+    "on_error": (("score", "skip", "raise").__contains__, "'score', 'skip' or 'raise'"),
+    "failure_score": (_is_finite, "a finite number, or on_error='skip'"),
+    "epochs": (_is_count, "a whole number from 1 on"),
+    "shuffle": (lambda value: isinstance(value, bool), "True or False"),
+    "seed": (_is_whole, "a whole number"),
+}

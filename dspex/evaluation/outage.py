@@ -1,8 +1,10 @@
 """How long a run holds still while a provider is down, so that no dataset is burnt in seconds.
 
 While a circuit breaker is open every call fails at once, and an evaluation would be through with
-its examples before the provider is back. So the run takes no further result until the breaker lets
-a call through; finished examples keep their places meanwhile, and no new ones are started.
+its examples before the provider is back; so it would while an endpoint restarts. So the run takes
+no further result until a call may get through; finished examples keep their places meanwhile, and
+no new ones are started. A router says so only when every endpoint of it is open: as long as one
+takes calls, nothing is held up.
 """
 
 from __future__ import annotations
@@ -21,6 +23,9 @@ _DEFAULT_PAUSE_S: Final = 1.0
 """For a breaker that does not say when it lets a call through, because one is under way."""
 
 _MAX_PAUSE_S: Final = 60.0
+
+_AT_ONCE: Final = frozenset({ErrorKind.CIRCUIT_OPEN, ErrorKind.ENDPOINT})
+"""Outages in which calls fail without having been sent, as fast as they can be made."""
 
 
 class Outage:
@@ -46,7 +51,7 @@ class Outage:
             now_s: when it is looked at, which a pause may have put off.
         """
         data = None if outcome.failure is None else outcome.failure.data
-        if data is None or data.kind is not ErrorKind.CIRCUIT_OPEN:
+        if data is None or data.kind not in _AT_ONCE:
             if outcome.status is not Status.UNAVAILABLE and ended_s > self._resumed_s:
                 self._since_s = None
 

@@ -97,8 +97,13 @@ class Outcome:
     `key` names the example in every run over the same dataset: a digest of the example and of its
     index, 16 hexadecimal digits. `score` is None unless the example was scored; what a failure is
     worth is the report's business. `latency_s` and `usage` cover the program and the metric.
-    `correlation_id` finds the run in logs and spans. `retry` is 1 if the example was run again at
-    the end because it had been unavailable.
+    `correlation_id` finds the run in logs and spans. `retry` counts how often the example was run
+    again because it had been unavailable.
+
+    Where each example is run in several epochs, a sink gets one outcome for each, numbered by
+    `epoch`. A report shows the example as a whole: `epochs` holds the outcomes of its epochs,
+    `score` what they were reduced to, `usage` their sum, `latency_s` their mean; the rest is that
+    of the first epoch that ended as the whole did.
     """
 
     index: int
@@ -113,6 +118,8 @@ class Outcome:
     feedback: str | None = None
     correlation_id: str = ""
     retry: int = 0
+    epoch: int = 0
+    epochs: tuple[Outcome, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON data without what is empty; predicted values stand as they are."""
@@ -143,6 +150,12 @@ class Outcome:
         if self.retry:
             row["retry"] = self.retry
 
+        if self.epoch:
+            row["epoch"] = self.epoch
+
+        if self.epochs:
+            row["epochs"] = [outcome.to_dict() for outcome in self.epochs]
+
         return row
 
     @classmethod
@@ -161,6 +174,8 @@ class Outcome:
             feedback=row.get("feedback"),
             correlation_id=row.get("correlation_id", ""),
             retry=row.get("retry", 0),
+            epoch=row.get("epoch", 0),
+            epochs=tuple(map(cls.from_dict, row.get("epochs", ()))),
         )
 
     def to_json(self) -> bytes:

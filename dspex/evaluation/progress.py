@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol, TextIO, TypeAlias
 
@@ -29,8 +30,9 @@ _log: Final = logging.getLogger(__name__)
 class Progress:
     """An evaluation at one moment.
 
-    `total` is None while the dataset's length is unknown. `half_width` is half the width of a rough
-    95 % interval of `score`; both are None until there is something to say.
+    Counted are runs of examples: with several epochs, each of them. `total` is None while the
+    dataset's length is unknown. `resumed` came from an earlier session. `half_width` is half the
+    width of a rough 95 % interval of `score`; both are None until there is something to say.
     """
 
     finished: int
@@ -44,11 +46,13 @@ class Progress:
     calls: int
     cost_usd: Decimal | None
     elapsed_s: float
+    resumed: int = 0
 
     @property
     def rate(self) -> float:
-        """Examples finished per second."""
-        return self.finished / self.elapsed_s if self.elapsed_s > 0 else 0.0
+        """Examples finished per second, in this session."""
+        done = self.finished - self.resumed
+        return done / self.elapsed_s if self.elapsed_s > 0 else 0.0
 
     @property
     def left_s(self) -> float | None:
@@ -80,7 +84,7 @@ class Progress:
 
 
 ProgressOption: TypeAlias = bool | Callable[[Progress], object] | None
-"""None: shown if standard error is a terminal. True: shown anyway. False: silent. Or a function."""
+"""None: shown if standard error is a terminal, or in CI. True: anyway. False: never. A function."""
 
 
 class View(Protocol):
@@ -100,8 +104,13 @@ class View(Protocol):
         ...
 
 
-def view_for(option: ProgressOption, stream: TextIO | None = None) -> View | None:
-    """Return what `option` asks for, None for silence."""
+def view_for(
+    option: ProgressOption, stream: TextIO | None = None, environ: Mapping[str, str] | None = None
+) -> View | None:
+    """Return what `option` asks for, None for silence.
+
+    A build server is known by `CI` in the environment: its log gets plain lines, unasked.
+    """
     if callable(option):
         return _CallbackView(option)
 
@@ -111,6 +120,9 @@ def view_for(option: ProgressOption, stream: TextIO | None = None) -> View | Non
 
     if stream.isatty():
         return TerminalView(stream)
+
+    if option is None:
+        option = bool((os.environ if environ is None else environ).get("CI"))
 
     return LineView(stream) if option else None
 

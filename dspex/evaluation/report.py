@@ -88,6 +88,11 @@ class Report:
     score of less than all of them is never printed without it. `stderr` and `interval` are None
     where the sample does not allow them. `latency` covers every example that ended. `usage` covers
     retries too. `stopped_early` says why the run ended before its dataset; None: it did not.
+
+    Where examples were run in several `epochs`, everything is said of whole examples, but for
+    `errors`, `latency` and `usage`, which cover every single run; `partial` examples count although
+    an epoch of them is missing. `resumed` runs came from an earlier session of `run_id`, whose time
+    is not in `duration_s`. `seed` is that of the evaluation.
     """
 
     program: str
@@ -106,6 +111,13 @@ class Report:
     failure_score: float | None
     stopped_early: str | None
     program_digest: str | None = None
+    epochs: int = 1
+    reduce: str = "mean"
+    partial: int = 0
+    run_id: str | None = None
+    resumed: int = 0
+    seed: int = 0
+    clusters: int | None = None
     columns: Columns = field(repr=False, compare=False)
     store: Store = field(repr=False, compare=False)
 
@@ -164,6 +176,12 @@ class Report:
             "retried": self.retried,
             "failure_score": self.failure_score,
             "stopped_early": self.stopped_early,
+            "epochs": self.epochs,
+            "reduce": self.reduce,
+            "partial": self.partial,
+            "run_id": self.run_id,
+            "resumed": self.resumed,
+            "seed": self.seed,
         }
 
     def to_json(self) -> str:
@@ -194,6 +212,13 @@ def _score_rows(report: Report) -> Iterator[tuple[str, str]]:
     parts += [f"{counts.unavailable:,} unavailable"] if counts.unavailable else []
     parts += [f"{counts.not_run:,} not run"] if counts.not_run else []
     yield "examples", f"{counts.total:,}: {', '.join(parts)}"
+    if report.epochs > 1:
+        rest = f", {count(report.partial, 'example')} with fewer" if report.partial else ""
+        yield "epochs", f"{report.epochs}, reduced by {report.reduce}{rest}"
+
+    if report.resumed:
+        yield "resumed", f"{report.resumed:,} from an earlier session of {report.run_id!r}"
+
     if report.stopped_early is not None:
         yield "stopped", report.stopped_early
 
@@ -214,8 +239,8 @@ def _score_text(report: Report) -> str:
 
 
 def _time_rows(report: Report) -> Iterator[tuple[str, str]]:
-    ended = report.counts.total - report.counts.not_run
-    rate = f", {ended / report.duration_s:,.1f} examples/s" if report.duration_s > 0 else ""
+    ended = (report.counts.total - report.counts.not_run) * report.epochs - report.resumed
+    rate = f", {ended / report.duration_s:,.1f} examples/s" if report.duration_s > 0 < ended else ""
     yield "time", f"{duration(report.duration_s)}{rate}"
     if (latency := report.latency) is not None:
         shown = (("p50", latency.p50), ("p90", latency.p90), ("p99", latency.p99))

@@ -1,65 +1,49 @@
-"""The run behind `evaluate`: examples out to the executor, outcomes in to sink and report."""
+"""The course of an evaluation: examples out to the executor, outcomes in, and when it ends."""
 
 from __future__ import annotations
 
 import asyncio
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from types import FunctionType, MethodType
-from typing import TYPE_CHECKING, Final, Protocol, TypeVar, runtime_checkable
+from typing import TYPE_CHECKING, Final
 
 from dspex import effects
 from dspex.effects import CallScope, Trace
 from dspex.errors import DatasetError, ErrorKind, EvaluationError
-from dspex.evaluation.columns import NOT_STORED, Columns
-from dspex.evaluation.example import FATAL, AsyncProgram, describe, is_unavailable, run_example
-from dspex.evaluation.executor import LocalExecutor
+from dspex.evaluation.announcer import Announcer
+from dspex.evaluation.clusters import Clusters
+from dspex.evaluation.done import Done, done_of
+from dspex.evaluation.example import AsyncProgram, run_example
+from dspex.evaluation.executor import Executor, LocalExecutor
+from dspex.evaluation.fingerprint import Fingerprint, models_of, own_digest, spoken_name
 from dspex.evaluation.metrics import PreparedMetric
 from dspex.evaluation.outage import Outage
-from dspex.evaluation.outcome import Failure, Outcome, Stage, Status
-from dspex.evaluation.progress import Progress
-from dspex.evaluation.report import Counts, Report
-from dspex.evaluation.sink import Sink, SpillSink, Store
+from dspex.evaluation.outcome import Failure, Outcome, Status
+from dspex.evaluation.results import Results
+from dspex.evaluation.run_file import Resumable
+from dspex.evaluation.run_head import RunHead
 from dspex.evaluation.source import Dataset, Job, Source, example_key
-from dspex.evaluation.tally import Tally
-from dspex.telemetry.events import EVALUATE_EXAMPLE, EVALUATE_START, EVALUATE_STOP
+from dspex.evaluation.threads import in_thread
 from supervision.deadline import Deadlines
-from supervision.job import Exit
-from supervision.reasons import Crash, TimedOut
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable, Callable, Iterable
+    from collections.abc import AsyncGenerator
 
-    from dspex.evaluation.executor import Executor, Result
     from dspex.evaluation.metrics import Metric
     from dspex.evaluation.options import EvaluationOptions
-    from supervision.telemetry import Bus, EventName
+    from dspex.evaluation.progress import Progress
+    from dspex.evaluation.report import Report
+    from dspex.evaluation.sink import Sink
 
-__all__ = ("Evaluation",)
-
-T = TypeVar("T")
+__all__ = ("Run",)
 
 _SPENT: Final = frozenset({ErrorKind.BUDGET, ErrorKind.QUOTA_EXHAUSTED})
 """Outages that last: every further call would meet them at once."""
 
-
-@runtime_checkable
-class _HasDigest(Protocol):
-    def digest(self) -> str: ...
+_ROUND_PAUSES_S: Final = (0.0, 2.0, 10.0)
+"""What was unavailable is run again so often, after such pauses."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Done:
-    """What a task hands back: the outcome, and what `_take` needs beside it."""
-
-    job: Job
-    outcome: Outcome
-    error: BaseException | None
-    ended_s: float
-
-
-class Evaluation:
-    """One run of `evaluate`; used once."""
+class Run:
+    """One run of `evaluate`; used once: `open`, `outcomes`, `close`, `report`."""
 
     def __init__(
         self,
@@ -67,83 +51,131 @@ class Evaluation:
         dataset: Dataset,
         metric: Metric,
         options: EvaluationOptions,
+        *,
         sink: Sink | None = None,
+        run_id: str | None = None,
         executor: Executor | None = None,
     ) -> None:
         self._program = program
-        self._source = Source(dataset)
+        clusters = None if options.cluster is None else Clusters(options.cluster)
+        self._source = Source(
+            dataset,
+            epochs=options.epochs,
+            shuffle_seed=options.seed if options.shuffle else None,
+            clusters=clusters,
+        )
+        self._judge = metric
         self._metric = PreparedMetric(metric)
         self._options = options
-        self._store: Store = sink if isinstance(sink, Store) else SpillSink()
-        self._sink = None if sink is self._store else sink
+        self._results = Results(options, sink, clusters)
+        self._run_id = run_id
         self._executor: Executor = LocalExecutor() if executor is None else executor
-        self._columns = Columns()
-        self._tally = Tally()
         self._deadlines = Deadlines()
         self._outage = Outage(options.max_outage_s)
-        self._path: tuple[str, ...] = ()
+        self._branch = CallScope()
         self._id = effects.new_correlation_id()
-        self._bus: Bus | None = None
+        self._announcer = Announcer(None, {})
         self._running = 0
-        self._began = asyncio.get_running_loop().time()
-        self._duration_s = 0.0
+        self._began_s = self._ended_s = 0.0
         self._stopped: str | None = None
         self._abandon = False
+        self._closed = False
+        self._repeating_until_s = 0.0
+        self._woken = asyncio.Event()
 
-    async def execute(self, branch: CallScope) -> Report:
-        """Run everything and return the report."""
-        self._path = branch.path
-        self._bus = None if branch.runtime is None else branch.runtime.bus
-        about: dict[str, object] = {"program": _name(self._program), "metric": self._metric.name}
-        self._emit(EVALUATE_START, {}, about)
-        try:
-            await self._run(self._source.jobs())
-            if self._stopped is None and self._source.kept:
-                await self._run(self._source.kept_jobs())
-        finally:
-            self._deadlines.close()
-            await self._close_sinks()
-            self._duration_s = asyncio.get_running_loop().time() - self._began
-
-        self._check_dataset()
-        report = await _in_thread(self._report)
-        figures: dict[str, object] = {
-            "duration_s": report.duration_s,
-            "score": report.score,
-            "total": report.counts.total,
+    async def open(self, branch: CallScope) -> None:
+        """Begin, at the place `branch`; take over what an earlier session has finished."""
+        self._branch = branch
+        about = {
+            "program": spoken_name(self._program),
+            "metric": self._metric.name,
+            "correlation_id": branch.correlation_id,
+            "evaluation": self._id,
         }
-        self._emit(EVALUATE_STOP, figures, about)
+        self._announcer = Announcer(branch.runtime, about)
+        store = self._results.store
+        if isinstance(store, Resumable):
+            models = models_of(self._program, branch.runtime)
+            head = await in_thread(lambda: self._head(models))
+            await store.begin(head, self._results.recall)
+            self._take_up()
+
+        self._began_s = self._ended_s = asyncio.get_running_loop().time()
+        self._announcer.begin()
+
+    async def outcomes(self) -> AsyncGenerator[Outcome, None]:
+        """Yield each outcome when it is counted and with the sink; none is begun unasked."""
+        jobs = self._source.jobs()
+        for round_number in range(len(_ROUND_PAUSES_S) + 1):
+            async with self._executor.run(
+                self._work,
+                jobs,
+                max_concurrency=self._options.max_concurrency,
+                timeout_s=self._options.timeout_s,
+            ) as results:
+                async for result in results:
+                    yield await self._take(done_of(result))
+                    if self._abandon:
+                        break
+
+            if not await self._may_repeat(round_number):
+                return
+
+            jobs = self._source.kept_jobs()
+
+    async def close(self) -> None:
+        """Bring what the sinks hold to safety. Safe to call again."""
+        if self._closed:
+            return
+
+        self._closed = True
+        self._deadlines.close()
+        failure = await self._results.close()
+        if failure is not None:
+            self.stop(f"outcomes could not be kept: {type(failure).__name__}: {failure}")
+
+        self._ended_s = asyncio.get_running_loop().time()
+
+    async def report(self) -> Report:
+        """Return the report of a run that is closed.
+
+        Raises:
+            DatasetError: the dataset gave nothing that could be run.
+            EvaluationError: it was shorter than in an earlier session.
+        """
+        self._check_dataset()
+        report = await in_thread(self._report)
+        self._announcer.end(report)
         return report
+
+    def stop(self, reason: str, *, abandon: bool = True) -> None:
+        """Stop for `reason`, the first one stays; `abandon` cancels what is in flight."""
+        self._stopped = self._stopped or reason
+        self._abandon = self._abandon or abandon
+        self._source.close()
+        self._woken.set()
 
     def progress(self) -> Progress:
         """Return how far the run is."""
-        tally = self._tally
-        return Progress(
-            finished=tally.finished,
-            in_flight=self._running,
-            total=self._source.total,
-            scored=tally.scored,
-            failed=tally.failed,
-            unavailable=tally.unavailable,
-            score=tally.mean,
-            half_width=tally.half_width,
-            calls=tally.usage.calls,
-            cost_usd=tally.usage.cost_usd,
-            elapsed_s=asyncio.get_running_loop().time() - self._began,
-        )
+        elapsed_s = asyncio.get_running_loop().time() - self._began_s
+        return self._results.progress(self._running, self._source.total, elapsed_s)
 
     # --- in the tasks of the examples
 
-    async def _work(self, job: Job) -> _Done:
+    async def _work(self, job: Job) -> Done:
+        # Whoever asks for outcomes may stand elsewhere by now: the run stays where it was begun.
+        effects.enter(self._branch)
         self._running += 1
-        place = f"{job.index}#{job.retry}" if job.retry else str(job.index)
+        *outer, last = self._place(job)
+        place = f"{last}#{job.retry}" if job.retry else last
         try:
             run = await run_example(
                 self._program,
                 job.example,
                 self._metric,
-                path=(*self._path, place),
-                correlation_id=f"{self._id}-{place}",
+                path=(*self._branch.path, *outer, place),
+                sample=self._branch.sample * self._options.epochs + job.epoch,
+                correlation_id=f"{self._id}-{'.'.join((*outer, place))}",
                 timeout_s=self._options.timeout_s,
                 deadlines=self._deadlines,
                 trace=Trace() if self._metric.wants_trace else None,
@@ -151,67 +183,51 @@ class Evaluation:
         finally:
             self._running -= 1
 
-        outcome = run.outcome(job.index, example_key(job.index, job.example), retry=job.retry)
+        key = example_key(job.index, job.example)
+        outcome = run.outcome(job.index, key, retry=job.retry, epoch=job.epoch)
         error = run.error if self._options.on_error == "raise" else None
-        return _Done(job, outcome, error, asyncio.get_running_loop().time())
+        return Done(job, outcome, error, asyncio.get_running_loop().time())
 
-    # --- in the task that called
+    def _place(self, job: Job) -> tuple[str, ...]:
+        index = str(job.index)
+        return (index,) if self._options.epochs == 1 else (index, f"epoch {job.epoch}")
 
-    async def _run(self, jobs: Iterable[Job] | AsyncIterable[Job]) -> None:
-        async with self._executor.run(
-            self._work,
-            jobs,
-            max_concurrency=self._options.max_concurrency,
-            timeout_s=self._options.timeout_s,
-        ) as results:
-            async for result in results:
-                await self._take(_done(result))
-                if self._abandon:
-                    return
+    # --- in the task that asks for outcomes
 
-    async def _take(self, done: _Done) -> None:
+    async def _take(self, done: Done) -> Outcome:
         outcome = done.outcome
-        if outcome.retry:
-            self._tally.retract(outcome.index, self._source.kept_group(outcome.index))
+        failure = await self._results.add(outcome)
+        if failure is not None:
+            self.stop(f"outcomes cannot be kept: {type(failure).__name__}: {failure}")
 
-        worth = self._worth(outcome)
-        place = await self._keep(outcome)
-        self._columns.set(outcome, worth, place)
-        self._tally.add(outcome, worth)
-        self._announce(outcome)
+        self._announcer.tell(outcome)
         if outcome.failure is not None:
             self._look_at(done, outcome.failure)
 
         await self._sit_out_outage(done)
+        return outcome
 
-    async def _sit_out_outage(self, done: _Done) -> None:
+    async def _sit_out_outage(self, done: Done) -> None:
         clock = asyncio.get_running_loop().time
         pause_s = self._outage.pause_s(done.outcome, done.ended_s, clock())
-        if pause_s and not self._abandon:
-            await asyncio.sleep(pause_s)
+        if pause_s:
+            await self._pause(pause_s)
 
         if self._outage.too_long(clock()):
-            self._stop(
+            self.stop(
                 f"no call got through for {self._options.max_outage_s:g} s (max_outage_s): "
                 f"{done.outcome.failure}"
             )
 
-    def _worth(self, outcome: Outcome) -> float | None:
-        failed = outcome.status is Status.FAILED
-        return self._options.worth_of_failure if failed else outcome.score
-
-    async def _keep(self, outcome: Outcome) -> int:
-        place = NOT_STORED
+    async def _pause(self, pause_s: float) -> None:
+        """Wait, but not after the run is told to stop."""
         try:
-            place = await self._store.put(outcome)
-            if self._sink is not None:
-                await self._sink.put(outcome)
-        except Exception as exc:
-            self._stop(f"outcomes cannot be kept: {type(exc).__name__}: {exc}")
+            async with asyncio.timeout(pause_s):
+                await self._woken.wait()
+        except TimeoutError:
+            return
 
-        return place
-
-    def _look_at(self, done: _Done, failure: Failure) -> None:
+    def _look_at(self, done: Done, failure: Failure) -> None:
         if done.outcome.status is Status.FAILED:
             if self._options.on_error == "raise":
                 raise EvaluationError(
@@ -220,137 +236,81 @@ class Evaluation:
                 ) from done.error
         elif failure.data is not None and failure.data.kind in _SPENT:
             # What is in flight has been paid for, and may still come home.
-            self._stop(f"no further call is possible: {failure.message}", abandon=False)
+            self.stop(f"no further call is possible: {failure.message}", abandon=False)
         else:
-            self._source.keep(done.job, self._tally.group_name(failure.error))
+            self._source.keep(done.job)
 
         self._look_at_errors()
 
     def _look_at_errors(self) -> None:
-        errors, finished = self._tally.without_score, self._tally.finished
+        errors, finished = self._results.errors, self._results.finished
         if self._options.too_many_errors(errors, finished):
-            self._stop(
+            self.stop(
                 f"{errors:,} of {finished:,} examples gave no score "
                 f"(max_errors={self._options.max_errors!r})"
             )
 
-    def _stop(self, reason: str, *, abandon: bool = True) -> None:
-        """Stop for `reason`, the first one stays; `abandon` cancels what is in flight."""
-        self._stopped = self._stopped or reason
-        self._abandon = self._abandon or abandon
-        self._source.close()
+    async def _may_repeat(self, round_number: int) -> bool:
+        """Tell, after a pause, whether what was unavailable is to be run once more."""
+        clock = asyncio.get_running_loop().time
+        if round_number == 0:
+            self._repeating_until_s = clock() + self._options.max_outage_s
+        elif clock() >= self._repeating_until_s:
+            return False
 
-    def _announce(self, outcome: Outcome) -> None:
-        bus = self._bus
-        if bus is None or EVALUATE_EXAMPLE not in bus.listeners:
+        if self._stopped or not self._source.kept or round_number == len(_ROUND_PAUSES_S):
+            return False
+
+        pause_s = min(_ROUND_PAUSES_S[round_number], self._repeating_until_s - clock())
+        if pause_s > 0:
+            await self._pause(pause_s)
+
+        return self._stopped is None
+
+    # --- before and after
+
+    def _take_up(self) -> None:
+        self._results.end_recall()
+        if not self._results.inherited:
             return
 
-        bus.execute(
-            EVALUATE_EXAMPLE,
-            {"latency_s": outcome.latency_s, "score": outcome.score},
-            {
-                "index": outcome.index,
-                "status": outcome.status.value,
-                "correlation_id": outcome.correlation_id,
-            },
+        self._source.resume(self._results.missing)
+        if self._source.total is not None:
+            self._results.check_length(self._source.total)
+
+    def _head(self, models: tuple[str, ...]) -> RunHead:
+        assert self._run_id is not None, "a resumable store has a named run"
+        return RunHead(
+            self._run_id,
+            program=Fingerprint.of(self._program, spoken_name(self._program)),
+            metric=Fingerprint.of(self._judge, self._metric.name),
+            models=models,
+            options=self._options.to_dict(),
         )
 
-    def _emit(self, event: EventName, figures: dict[str, object], about: dict[str, object]) -> None:
-        if self._bus is not None and event in self._bus.listeners:
-            correlation_id = effects.current().correlation_id
-            self._bus.execute(event, figures, {**about, "correlation_id": correlation_id})
-
-    async def _close_sinks(self) -> None:
-        for sink in (self._store, self._sink):
-            try:
-                if sink is not None:
-                    await sink.close()
-            except Exception as exc:
-                self._stop(f"outcomes could not be kept: {type(exc).__name__}: {exc}")
-
     def _check_dataset(self) -> None:
-        error = self._source.error
-        if self._tally.finished == 0 and error is not None:
-            raise error
+        source = self._source
+        if source.error is not None:
+            if self._results.tally.finished == 0:
+                raise source.error
 
-        if self._source.pulled == 0:
+            self.stop(str(source.error))
+        elif source.pulled == 0 and self._stopped is None:
             raise DatasetError(
                 "the dataset gave no example; a generator gives its examples only once"
             )
 
-        if error is not None:
-            self._stop(str(error))
+        if source.has_ended:
+            self._results.check_length(source.pulled)
 
     def _report(self) -> Report:
-        # Here and not above: numpy and scipy take half a second to load.
-        from dspex.evaluation.statistics import percentiles, present, summarize
-
-        tally, columns, source = self._tally, self._columns, self._source
-        summary = summarize(present(columns.scores))
-        total = max(source.pulled, source.total or 0)
-        return Report(
-            _name(self._program),
+        source = self._source
+        return self._results.report(
+            spoken_name(self._program),
             self._metric.name,
-            score=summary.mean,
-            stderr=summary.stderr,
-            interval=summary.interval,
-            counts=Counts(tally.scored, tally.failed, tally.unavailable, total),
-            coverage=summary.count / total,
-            errors=dict(tally.errors),
-            usage=tally.usage,
-            latency=percentiles(present(columns.latencies, "f4")),
-            duration_s=self._duration_s,
-            retried=tally.retried,
-            failure_score=self._options.worth_of_failure,
-            stopped_early=self._stopped,
-            program_digest=self._digest(),
-            columns=columns,
-            store=self._store,
+            program_digest=own_digest(self._program),
+            run_id=self._run_id,
+            total=max(source.pulled, source.total or 0),
+            duration_s=self._ended_s - self._began_s,
+            stopped=self._stopped,
         )
-
-    def _digest(self) -> str | None:
-        try:
-            return self._program.digest() if isinstance(self._program, _HasDigest) else None
-        except TypeError:  # it holds something that has no name in other processes
-            return None
-
-
-def _done(result: Result[_Done]) -> _Done:
-    """Return what a task handed back, or what is to be said of one that could not."""
-    if not isinstance(result, Exit):
-        return result.value
-
-    job: Job = result.input
-    reason = result.reason
-    error = reason.exc if isinstance(reason, Crash) else None
-    if isinstance(error, FATAL):
-        raise error
-
-    if error is not None:
-        failure = describe(error, Stage.EXECUTOR)
-        status = Status.UNAVAILABLE if is_unavailable(error) else Status.FAILED
-    elif isinstance(reason, TimedOut):
-        failure = Failure(
-            "TimeoutError",
-            f"did not end when it was cancelled at its deadline ({reason})",
-            stage=Stage.EXECUTOR,
-        )
-        status = Status.FAILED
-    else:
-        failure = Failure("Stopped", f"ended from outside: {reason}", stage=Stage.EXECUTOR)
-        status = Status.UNAVAILABLE
-
-    key = example_key(job.index, job.example)
-    outcome = Outcome(job.index, key, status, failure=failure, retry=job.retry)
-    return _Done(job, outcome, error, asyncio.get_running_loop().time())
-
-
-def _name(program: object) -> str:
-    named = program if isinstance(program, (FunctionType, MethodType)) else type(program)
-    return named.__qualname__
-
-
-async def _in_thread(function: Callable[[], T]) -> T:
-    # A thread of its own: the shared ones may all be held up by somebody's blocking tools.
-    with ThreadPoolExecutor(1, thread_name_prefix="dspex-report") as thread:
-        return await asyncio.get_running_loop().run_in_executor(thread, function)

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Final
 
-from dspex.evaluation.outcome import Outcome, Status
+from dspex.evaluation.outcome import Failure, Outcome, Status
 from dspex.usage import Usage
 
 __all__ = ("ErrorGroup", "ErrorSample", "Tally")
@@ -39,6 +39,7 @@ class Tally:
     """Counts outcomes as they come. An outcome that replaces another is announced by `retract`."""
 
     __slots__ = (
+        "_groups",
         "_mean",
         "_square_sum",
         "counted",
@@ -58,6 +59,7 @@ class Tally:
         self.counted = 0
         self.usage = _NO_USAGE
         self.errors: dict[str, ErrorGroup] = {}
+        self._groups: list[str] = []
         self._mean = 0.0
         self._square_sum = 0.0
 
@@ -84,8 +86,12 @@ class Tally:
 
         return 1.96 * math.sqrt(self._square_sum / (self.counted - 1) / self.counted)
 
-    def add(self, outcome: Outcome, worth: float | None) -> None:
-        """Count one outcome, worth that much in the score (None: nothing)."""
+    def add(self, outcome: Outcome, worth: float | None) -> int:
+        """Count one outcome, worth that much in the score (None: nothing).
+
+        Returns:
+            The number of the group its error is counted in, for `retract`; 0 without an error.
+        """
         status = outcome.status
         if status is Status.SCORED:
             self.scored += 1
@@ -93,9 +99,6 @@ class Tally:
             self.failed += 1
         else:
             self.unavailable += 1
-
-        if outcome.failure is not None:
-            self._add_error(outcome)
 
         if worth is not None:  # Welford's recurrence: one pass, no cancellation
             self.counted += 1
@@ -106,27 +109,39 @@ class Tally:
         if outcome.usage is not _NO_USAGE:
             self.usage += outcome.usage
 
-    def _add_error(self, outcome: Outcome) -> None:
-        assert outcome.failure is not None
-        name = self.group_name(outcome.failure.error)
-        group = self.errors.setdefault(name, ErrorGroup())
+        return 0 if outcome.failure is None else self._add_error(outcome, outcome.failure)
+
+    def _add_error(self, outcome: Outcome, failure: Failure) -> int:
+        number = self._group(failure.error)
+        group = self.errors.setdefault(self._groups[number], ErrorGroup())
         group.count += 1
         group.unavailable += outcome.status is Status.UNAVAILABLE
         if len(group.samples) < _MAX_SAMPLES:
-            sample = ErrorSample(outcome.index, outcome.failure.message, outcome.correlation_id)
+            sample = ErrorSample(outcome.index, failure.message, outcome.correlation_id)
             group.samples.append(sample)
 
-    def group_name(self, error: str) -> str:
-        """Return the group that a class of errors is counted in: its own while there is room."""
-        return error if error in self.errors or len(self.errors) < _MAX_GROUPS else _OTHERS
+        return number
 
-    def retract(self, index: int, group_name: str) -> None:
-        """Take back the unavailable outcome of an example that is being run again."""
+    def _group(self, error: str) -> int:
+        """Return the group of a class of errors: its own while there is room."""
+        groups = self._groups
+        if error not in groups:
+            if len(groups) >= _MAX_GROUPS:
+                error = _OTHERS
+
+            if error not in groups:
+                groups.append(error)
+
+        return groups.index(error)
+
+    def retract(self, index: int, group: int) -> None:
+        """Take back the unavailable outcome of an example that has been run again."""
         self.unavailable -= 1
         self.retried += 1
-        group = self.errors[group_name]
-        group.count -= 1
-        group.unavailable -= 1
-        group.samples = [sample for sample in group.samples if sample.index != index]
-        if group.count == 0:
-            del self.errors[group_name]
+        name = self._groups[group]
+        found = self.errors[name]
+        found.count -= 1
+        found.unavailable -= 1
+        found.samples = [sample for sample in found.samples if sample.index != index]
+        if found.count == 0:
+            del self.errors[name]

@@ -20,7 +20,7 @@ from dspex.errors import EvaluationError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-__all__ = ("BlockWriter", "LineFile", "TemporaryFile")
+__all__ = ("BlockWriter", "LineFile", "TemporaryFile", "appender")
 
 _BLOCK_BYTES: Final = 1 << 16
 _MAX_WAITING_BYTES: Final = 1 << 22
@@ -33,6 +33,9 @@ class BlockWriter:
     Args:
         write: writes one block; runs in the thread.
         flush_interval_s: bytes wait no longer than this for company; None: until a block is full.
+        sync: brings what is written to safety; runs in the thread, also before the end.
+        sync_interval_s: what is written waits no longer than this to be brought to safety; at 0
+            each block is at once.
         on_close: called at the end, when nothing is being written any more.
     """
 
@@ -42,6 +45,9 @@ class BlockWriter:
         "_flush_interval_s",
         "_last",
         "_on_close",
+        "_sync",
+        "_sync_interval_s",
+        "_sync_timer",
         "_thread",
         "_timer",
         "_waiting_bytes",
@@ -53,9 +59,14 @@ class BlockWriter:
         write: Callable[[bytes], None],
         *,
         flush_interval_s: float | None = None,
+        sync: Callable[[], None] | None = None,
+        sync_interval_s: float = 0.0,
         on_close: Callable[[], None] | None = None,
     ) -> None:
         self._write = write
+        self._sync = sync
+        self._sync_interval_s = sync_interval_s
+        self._sync_timer: asyncio.TimerHandle | None = None
         self._on_close = on_close
         self._flush_interval_s = flush_interval_s
         self._buffer = bytearray()
@@ -77,16 +88,23 @@ class BlockWriter:
             loop = asyncio.get_running_loop()
             self._timer = loop.call_later(self._flush_interval_s, self._flush)
 
-    async def close(self) -> None:
-        """Write the rest and end the thread; raise what a write raised."""
+    async def flush(self) -> None:
+        """Write what there is, and bring it to safety where each block is; raise what that did."""
         self._flush()
+        await self._drain()
+        self._check()
+
+    async def close(self) -> None:
+        """Write the rest, bring it to safety and end the thread; raise what went wrong."""
+        self._flush()
+        self._sync_now()
+        if self._on_close is not None:
+            self._submit(self._on_close, 0)
+
         try:
             await self._drain()
         finally:
-            # The thread ends with the last block, and closing the file waits its turn behind it.
-            if self._on_close is not None:
-                self._thread.submit(self._on_close)
-
+            # What was submitted is done in its turn, also if nobody waits for it any more.
             self._thread.shutdown(wait=False)
 
         self._check()
@@ -102,9 +120,28 @@ class BlockWriter:
         block = bytes(self._buffer)
         self._buffer.clear()
         self._waiting_bytes += len(block)
+        self._submit(partial(self._write, block), len(block))
+        if self._sync is None:
+            return
+
+        if self._sync_interval_s == 0:
+            self._sync_now()
+        elif self._sync_timer is None:
+            loop = asyncio.get_running_loop()
+            self._sync_timer = loop.call_later(self._sync_interval_s, self._sync_now)
+
+    def _sync_now(self) -> None:
+        if self._sync_timer is not None:
+            self._sync_timer.cancel()
+            self._sync_timer = None
+
+        if self._sync is not None:
+            self._submit(self._sync, 0)
+
+    def _submit(self, function: Callable[[], None], size: int) -> None:
         loop = asyncio.get_running_loop()
-        self._last = loop.run_in_executor(self._thread, self._write, block)
-        self._last.add_done_callback(lambda done: self._written(len(block), done))
+        self._last = loop.run_in_executor(self._thread, function)
+        self._last.add_done_callback(lambda done: self._written(size, done))
 
     def _written(self, size: int, done: asyncio.Future[None]) -> None:
         self._waiting_bytes -= size
@@ -135,7 +172,7 @@ class TemporaryFile:
     async def append(self, line: bytes) -> int:
         """Take one line and return where it stands."""
         if self._writer is None:
-            self._writer = BlockWriter(_appender(self._fd))
+            self._writer = BlockWriter(appender(self._fd))
 
         place = self._size
         self._size += len(line) + 1
@@ -204,7 +241,7 @@ class LineFile:
             raise
 
         self._writer = BlockWriter(
-            _appender(fd), flush_interval_s=self._flush_interval_s, on_close=partial(os.close, fd)
+            appender(fd), flush_interval_s=self._flush_interval_s, on_close=partial(os.close, fd)
         )
         return self._writer
 
@@ -234,7 +271,9 @@ class LineFile:
         return start
 
 
-def _appender(fd: int) -> Callable[[bytes], None]:
+def appender(fd: int) -> Callable[[bytes], None]:
+    """Return a function that writes all of a block to the end of an open file."""
+
     def write(block: bytes) -> None:
         rest = memoryview(block)
         while rest:

@@ -150,3 +150,57 @@ def test_errors_of_main_pass() -> None:
         run(main)
 
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+class TestDrain:
+    MAIN = """
+        home = None
+
+        def drain(when_home):
+            global home
+            home = when_home
+            note("draining")
+            return {drains}
+
+        async def main():
+            note("up")
+            try:
+                await asyncio.sleep({seconds})
+                home and note("finished")
+                {after}
+            except asyncio.CancelledError:
+                note("cancelled")
+                raise
+
+        run(main, drain=drain)
+    """
+
+    def main(self, *, drains: bool = True, seconds: float = 60, after: str = "pass") -> str:
+        """Return a program whose main sleeps, and whose drain says whether it drains."""
+        return self.MAIN.format(drains=drains, seconds=seconds, after=after)
+
+    def test_goes_on_until_it_is_home(self) -> None:
+        """The first signal lets main go on; when all is home it is cancelled in good order."""
+        after = "home(); await asyncio.sleep(60)"
+        code, lines = execute(self.main(seconds=0.2, after=after), ("up", signal.SIGINT))
+        assert (code, lines) == (130, ["up", "draining", "finished", "cancelled"])
+
+    def test_second_signal_cancels(self) -> None:
+        """Whoever does not want to wait asks again."""
+        code, lines = execute(self.main(), ("up", signal.SIGINT), ("draining", signal.SIGTERM))
+        assert (code, lines) == (130, ["up", "draining", "cancelled"])
+
+    def test_main_that_returns(self) -> None:
+        """The exit code tells that it was cut short, also where main returns by itself."""
+        code, lines = execute(self.main(seconds=0.2, after="home()"), ("up", signal.SIGTERM))
+        assert (code, lines) == (143, ["up", "draining", "finished"])
+
+    def test_nothing_to_drain(self) -> None:
+        """Then the first signal cancels, as ever."""
+        code, lines = execute(self.main(drains=False), ("up", signal.SIGINT))
+        assert (code, lines) == (130, ["up", "draining", "cancelled"])
+
+    def test_undisturbed(self) -> None:
+        """Without a signal nothing is asked and main's result is returned."""
+        code, lines = execute(self.main(seconds=0.01))
+        assert (code, lines) == (0, ["up"])

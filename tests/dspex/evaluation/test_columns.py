@@ -42,6 +42,18 @@ class TestColumns:
         assert columns.count(Status.SCORED) == 1
         assert columns.score(0) == 1.0
 
+    def test_groups_take_no_room(self) -> None:
+        """A row's number goes with its status, and disturbs no count."""
+        columns = Columns()
+        for group in (0, 1, 51, 63):
+            columns.set(outcome(0, Status.UNAVAILABLE), None, 1, row=group, group=group)
+            assert columns.status(group) is Status.UNAVAILABLE
+            assert columns.group(group) == group
+
+        columns.set(outcome(0), 1.0, 2, row=1)
+        assert (columns.count(Status.UNAVAILABLE), columns.count(Status.SCORED)) == (3, 1)
+        assert list(columns.indices(Status.UNAVAILABLE)) == [0, 51, 63]
+
     def test_at_most_32_bytes_an_example(self) -> None:
         """Memory is what was promised, the room that growing arrays keep included."""
         columns = Columns()

@@ -205,6 +205,7 @@ class FakeRuntime:
     """As much of a runtime as programs and evaluation look at."""
 
     name = "fake"
+    cache = None
 
     def __init__(self, tasks: TaskSupervisor) -> None:
         self.tasks = tasks
@@ -443,9 +444,9 @@ class TestWrongArguments:
             await evaluate(program, dataset(), METRIC)
 
     async def test_what_is_no_sink(self) -> None:
-        """A path is not a sink; the message says what is."""
-        with pytest.raises(EvaluationError, match=r"the sink is 'x\.jsonl'.*JsonlSink"):
-            await evaluate(right, dataset(), METRIC, sink="x.jsonl")  # type: ignore[arg-type]  # the mistake
+        """A path alone is a folder of runs without a name; the message says what to give."""
+        with pytest.raises(EvaluationError, match=r"the folder 'x\.jsonl'.*run_id=.*JsonlSink"):
+            await evaluate(right, dataset(), METRIC, sink="x.jsonl")
 
     async def test_examples_without_inputs(self) -> None:
         """A dataset that nobody said the inputs of raises instead of scoring 0."""

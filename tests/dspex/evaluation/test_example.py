@@ -364,6 +364,28 @@ class TestDescribe:
         """The facts of a failed call survive."""
         assert describe(OUTAGE, Stage.METRIC).data == ErrorData(ErrorKind.RATE_LIMIT, "slow down")
 
+    @pytest.mark.parametrize(
+        ("kinds", "told"),
+        [
+            ([ErrorKind.RATE_LIMIT, ErrorKind.CIRCUIT_OPEN], ErrorKind.CIRCUIT_OPEN),
+            ([ErrorKind.CIRCUIT_OPEN, ErrorKind.BUDGET], ErrorKind.BUDGET),
+            ([ErrorKind.ENDPOINT, ErrorKind.SERVER], ErrorKind.ENDPOINT),
+        ],
+    )
+    def test_group_of_outages_keeps_the_one_that_lasts(
+        self, kinds: list[ErrorKind], told: ErrorKind
+    ) -> None:
+        """A program of several calls at once is held still like one of a single call."""
+        errors = [to_exception(ErrorData(kind, "no")) for kind in kinds]
+        failure = describe(ExceptionGroup("calls", errors), Stage.PROGRAM)
+        assert failure.data is not None
+        assert failure.data.kind is told
+
+    def test_group_of_which_one_is_no_outage(self) -> None:
+        """It is a failure, and no call is to blame."""
+        failure = describe(ExceptionGroup("mixed", [OUTAGE, ValueError("a")]), Stage.PROGRAM)
+        assert failure.data is None
+
     async def test_line_that_raised(self) -> None:
         """The place in the user's code is part of the failure."""
         result = await run(raising(ValueError("no")))

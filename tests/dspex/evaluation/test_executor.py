@@ -166,6 +166,7 @@ class FakeRuntime:
     """As much of a runtime as evaluation looks at."""
 
     name = "fake"
+    cache = None
 
     def __init__(self, tasks: TaskSupervisor) -> None:
         self.tasks = tasks

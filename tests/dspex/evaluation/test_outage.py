@@ -55,6 +55,11 @@ class TestOutage:
         """Up to a minute; a second where it does not say."""
         assert Outage(math.inf).pause_s(down(asked_s), 1, 1) == pause_s
 
+    def test_an_endpoint_that_is_gone_holds_the_run(self) -> None:
+        """Its calls fail as fast as those of an open breaker."""
+        outcome = ended(Status.UNAVAILABLE, ErrorKind.ENDPOINT)
+        assert Outage(100).pause_s(outcome, 1, 1) == 1
+
     def test_old_news_do_not_count(self) -> None:
         """Results that waited during a pause cause no further one."""
         outage = Outage(100)
@@ -124,6 +129,21 @@ class TestEvaluate:
         assert report.stopped_early is None
         assert program.calls - 1_000 == report.retried <= 60
         assert 190 <= report.duration_s < 230
+
+    async def test_of_several_calls_at_once(self) -> None:
+        """A program whose calls fail as a group burns no dataset either."""
+        single = BrokenFor(5.5, 95)
+
+        async def program(question: str) -> Prediction:
+            async with asyncio.TaskGroup() as group:
+                calls = [group.create_task(single(question)) for _ in range(2)]
+
+            return calls[0].result()
+
+        report = await evaluate(program, dataset(1_000), METRIC, max_concurrency=10)
+
+        assert report.counts.scored == 1_000
+        assert report.retried <= 60
 
     async def test_one_that_lasts_ends_the_run(self) -> None:
         """What has finished is kept, what was not run is not counted, and the report says why."""

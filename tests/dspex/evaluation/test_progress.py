@@ -53,6 +53,11 @@ class TestProgress:
             "$0.2500  7 min 20 s left"
         )
 
+    def test_rate_is_this_session_s(self) -> None:
+        """What an earlier session did makes this one no faster."""
+        assert progress(resumed=60).rate == 1.0
+        assert progress(resumed=120).left_s is None
+
     def test_at_the_start(self) -> None:
         """Before anything is known, nothing is claimed."""
         start = progress(
@@ -82,10 +87,22 @@ class TestViewFor:
     )
     def test_by_option_and_stream(self, option: bool | None, stream: Any, kind: type) -> None:
         """On a terminal by itself, elsewhere on request."""
-        view = view_for(option, stream)
+        view = view_for(option, stream, {})
         assert type(view) is kind
         if view is not None:
             view.close(progress())
+
+    @pytest.mark.parametrize(
+        ("option", "environ", "kind"),
+        [
+            (None, {"CI": "true"}, LineView),
+            (None, {"CI": ""}, type(None)),
+            (False, {"CI": "true"}, type(None)),
+        ],
+    )
+    def test_in_ci(self, option: bool | None, environ: dict[str, str], kind: type) -> None:
+        """A build's log shows that it gets on, unless it is told to be silent."""
+        assert type(view_for(option, io.StringIO(), environ)) is kind
 
     def test_no_standard_error(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """A process without a console is silent."""

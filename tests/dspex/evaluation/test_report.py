@@ -112,7 +112,7 @@ class TestText:
             "program  by ExactMatch('answer')\n"
             "  score     0.895  95 % [0.686, 0.971] (Wilson)  over 95.0% of the examples\n"
             "  examples  20: 18 scored, 1 failed (counted 0), 1 unavailable\n"
-            "  time      26 s, 0.8 examples/s\n"
+            "  time      50 s, 0.4 examples/s\n"
             "  latency   p50 10 s  p90 18 s  p99 20 s  max 20 s\n"
             "  errors    1 ValueError  e.g. 3: cannot count\n"
             "            1 ServerError  e.g. 5: p/m: down"

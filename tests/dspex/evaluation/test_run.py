@@ -118,11 +118,13 @@ class TestRetry:
         assert (report.retried, report.errors, report.usage.calls) == (2, {}, 12)
         assert [outcome.retry for outcome in report.outcomes if outcome.index in (2, 3)] == [1, 0]
 
-    async def test_once_only(self) -> None:
+    async def test_three_times(self) -> None:
         """What stays unavailable is left out of the score, and that is said."""
         program = Program({2: 9}, outage())
         report = await evaluate(program, dataset(), METRIC)
-        assert program.calls[2] == 2
+        assert program.calls[2] == 4
+        assert report.retried == 3
+        assert report.duration_s == pytest.approx(1 + 3 + 2 + 10)
         assert (report.counts.unavailable, report.score, report.coverage) == (1, 1.0, 0.9)
         assert report.errors["RateLimited"].count == 1
         assert report.errors["RateLimited"].unavailable == 1
@@ -153,6 +155,19 @@ class TestRetry:
 
         await evaluate(Watching({0: 1}, outage()), dataset(2), METRIC)
         assert seen == ["0", "1", "0#1"]
+
+    async def test_an_outage_of_some_rounds(self) -> None:
+        """The later rounds wait a little, and run only what is still missing."""
+        program = Program({1: 3, 2: 1}, outage())
+        report = await evaluate(program, dataset(4), METRIC)
+        assert (program.calls[1], program.calls[2], report.counts.scored) == (4, 2, 4)
+
+    @pytest.mark.parametrize(("max_outage_s", "calls"), [(0, 2), (1.5, 3), (600, 4)])
+    async def test_within_the_time_for_an_outage(self, max_outage_s: float, calls: int) -> None:
+        """Waiting for a provider at the end has the bound of any other waiting."""
+        program = Program({2: 9}, outage())
+        await evaluate(program, dataset(), METRIC, max_outage_s=max_outage_s)
+        assert program.calls[2] == calls
 
     async def test_deadline_spent_waiting_is_run_again(self) -> None:
         """Time that a provider took is not held against the program."""
@@ -437,6 +452,7 @@ class FakeRuntime:
     """As much of a runtime as evaluation looks at."""
 
     name = "fake"
+    cache = None
 
     def __init__(self, tasks: TaskSupervisor) -> None:
         self.tasks = tasks

@@ -99,24 +99,43 @@ class TestSource:
 
     @pytest.mark.parametrize("wrap", [list, iter], ids=["list", "iterator"])
     def test_kept_examples_come_again_in_order(self, wrap: Any) -> None:
-        """Unavailable examples come a second time, from list or memory, and not a third."""
+        """Unavailable examples come again, as often as they are kept again."""
         source = Source(wrap([example(number) for number in range(4)]))
         jobs = source.jobs()
         assert isinstance(jobs, Iterator)
         taken = list(jobs)
-        source.keep(taken[3], "RateLimited")
-        source.keep(taken[1], "ServerError")
+        source.keep(taken[3])
+        source.keep(taken[1])
         again = list(source.kept_jobs())
         assert again == [Job(1, example(1), 1), Job(3, example(3), 1)]
-        assert source.kept_group(3) == "RateLimited"
-        source.keep(again[0], "RateLimited")
-        assert source.kept == 2
-        assert source.kept_group(1) == "ServerError"
+        assert source.kept == 0
+        source.keep(again[0])
+        assert list(source.kept_jobs()) == [Job(1, example(1), 2)]
+
+    def test_what_is_kept_meanwhile_waits_for_the_next_round(self) -> None:
+        """An example that fails again at once is not run for ever in one round."""
+        source = Source([example(0)])
+        source.keep(Job(0, example(0)))
+        rounds = 0
+        for job in source.kept_jobs():
+            source.keep(job)
+            rounds += 1
+
+        assert (rounds, source.kept) == (1, 1)
+
+    def test_memory_for_another_try_is_bounded(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """In an endless outage the dataset is not collected in memory."""
+        monkeypatch.setattr("dspex.evaluation.source._MAX_KEPT", 3)
+        source = Source([])
+        for index in range(10):
+            source.keep(Job(index, example(index)))
+
+        assert source.kept == 3
 
     def test_closed_source_gives_no_second_chance(self) -> None:
         """A run that stops does not begin again."""
         source = Source([example(0)])
-        source.keep(Job(0, example(0)), "RateLimited")
+        source.keep(Job(0, example(0)))
         source.close()
         assert list(source.kept_jobs()) == []
 

@@ -72,17 +72,27 @@ class TestTally:
 
         assert len(tally.errors) == 51
         assert tally.errors["(other)"].count == 150
-        assert tally.group_name("Error0") == "Error0"
-        assert tally.group_name("Error199") == "(other)"
+        assert tally.add(failed(200, "Error0"), 0.0) == 0
+        assert tally.add(failed(201, "Error199"), 0.0) == 50
 
     def test_retract_takes_all_of_it_back(self) -> None:
         """An example that is run again leaves nothing of its outage behind."""
         tally = Tally()
-        for index in (0, 1):
-            tally.add(failed(index, "RateLimited", Status.UNAVAILABLE), None)
+        tally.add(failed(7), 0.0)
+        groups = [
+            tally.add(failed(index, "RateLimited", Status.UNAVAILABLE), None) for index in (0, 1)
+        ]
 
-        tally.retract(0, "RateLimited")
+        tally.retract(0, groups[0])
         assert (tally.unavailable, tally.retried) == (1, 1)
         assert [sample.index for sample in tally.errors["RateLimited"].samples] == [1]
-        tally.retract(1, "RateLimited")
-        assert tally.errors == {}
+        tally.retract(1, groups[1])
+        assert set(tally.errors) == {"ValueError"}
+
+    def test_a_kind_that_was_retracted_can_come_again(self) -> None:
+        """The group's number stays the same, so that older rows still name it."""
+        tally = Tally()
+        first = tally.add(failed(0, "RateLimited", Status.UNAVAILABLE), None)
+        tally.retract(0, first)
+        assert tally.add(failed(0, "RateLimited", Status.UNAVAILABLE), None) == first
+        assert tally.errors["RateLimited"].count == 1

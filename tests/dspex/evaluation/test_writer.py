@@ -125,3 +125,61 @@ class TestTemporaryFile:
 
         await file.close()
         assert file.line_at(place) == b"line"
+
+
+class TestSyncing:
+    async def test_each_block_at_once(self) -> None:
+        """What is flushed is written and brought to safety, in this order."""
+        done: list[str] = []
+        writer = BlockWriter(
+            lambda block: done.append(block.decode()), sync=lambda: done.append("sync")
+        )
+        await writer.append(b"a")
+        await writer.flush()
+        assert done == ["a", "sync"]
+        await writer.append(b"b")
+        await writer.close()
+        assert done[:4] == ["a", "sync", "b", "sync"]
+
+    async def test_every_so_often(self) -> None:
+        """Several blocks share one, and the last comes with the end."""
+        done: list[str] = []
+        writer = BlockWriter(
+            lambda block: done.append(block.decode()),
+            sync=lambda: done.append("sync"),
+            sync_interval_s=60,
+        )
+        for text in (b"a", b"b"):
+            await writer.append(text)
+            await writer.flush()
+
+        assert done == ["a", "b"]
+        await writer.close()
+        assert done == ["a", "b", "sync"]
+
+    async def test_failure_is_told_once_it_happened(self) -> None:
+        """By the next append, and again by the end."""
+
+        def sync() -> None:
+            raise OSError("gone")
+
+        writer = BlockWriter(lambda _: None, sync=sync)
+        await writer.append(b"a")
+        with pytest.raises(OSError, match="gone"):
+            await writer.flush()
+
+        with pytest.raises(OSError, match="gone"):
+            await writer.append(b"b")
+
+        with pytest.raises(OSError, match="gone"):
+            await writer.close()
+
+    async def test_closed_in_its_turn(self) -> None:
+        """After the last block, and before `close` returns."""
+        done: list[str] = []
+        writer = BlockWriter(
+            lambda block: done.append(block.decode()), on_close=lambda: done.append("close")
+        )
+        await writer.append(b"a")
+        await writer.close()
+        assert done == ["a", "close"]
