@@ -8,22 +8,31 @@ from typing import TYPE_CHECKING, Any
 
 from dspex.effects import CallScope, find_runtime, new_correlation_id
 from dspex.errors import RuntimeNotFound
-from dspex.telemetry.events import PROGRAM_EXCEPTION, PROGRAM_START, PROGRAM_STOP, REPAIR
+from dspex.telemetry.events import (
+    PARSE,
+    PROGRAM_EXCEPTION,
+    PROGRAM_START,
+    PROGRAM_STOP,
+    REPAIR,
+)
 
 if TYPE_CHECKING:
     from types import TracebackType
 
     from supervision.telemetry import Bus
 
-__all__ = ("Watch", "announce_repair", "inherited")
+__all__ = ("Watch", "announce_parse", "announce_repair", "inherited")
 
 
 def inherited(outer: CallScope) -> dict[str, Any]:
     """Return what an outermost call adds to its scope: a correlation id, and the runtime found."""
-    if outer.correlation_id is not None:
+    if outer.correlation_id is not None and (outer.runtime or outer.owner) is not None:
         return {}
 
-    added: dict[str, Any] = {"correlation_id": new_correlation_id()}
+    added: dict[str, Any] = {}
+    if outer.correlation_id is None:
+        added["correlation_id"] = new_correlation_id()
+
     if outer.runtime is None:
         with suppress(RuntimeNotFound):  # a program with a client of its own needs none
             added["runtime"] = find_runtime()
@@ -55,7 +64,9 @@ class Watch:
         ):
             return None
 
-        return cls(here.runtime.bus, _metadata(here, program))
+        watch = cls(here.runtime.bus, _metadata(here, program))
+        watch._metadata["span"] = watch
+        return watch
 
     def __enter__(self) -> None:
         self._bus.execute(PROGRAM_START, {}, self._metadata)
@@ -71,6 +82,12 @@ class Watch:
             self._bus.execute(PROGRAM_STOP, took, self._metadata)
         else:
             self._bus.execute(PROGRAM_EXCEPTION, took, {**self._metadata, "error": error})
+
+
+def announce_parse(here: CallScope, program: object, repairs: int) -> None:
+    """Announce that the fields of an answer were read, after so many repairs."""
+    if here.runtime is not None and PARSE in here.runtime.bus.listeners:
+        here.runtime.bus.execute(PARSE, {"repairs": repairs}, _metadata(here, program))
 
 
 def announce_repair(here: CallScope, program: object, error: Exception) -> None:

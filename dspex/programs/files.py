@@ -7,21 +7,16 @@ import os
 import tempfile
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from dspex.errors import LoadError
+from dspex.programs.migrations import FILE_MARK, FILE_SCHEMA, migrated
 from dspex.signatures.encoding import is_table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ("FILE_MARK", "FILE_SCHEMA", "read_document", "write_document")
-
-FILE_MARK: Final = "dspex_program"
-"""The key that makes a file ours; it holds the version of the layout."""
-
-FILE_SCHEMA: Final = 1
-"""The version of the layout that is written."""
+__all__ = ("read_document", "write_document")
 
 
 def write_document(path: Path, data: Mapping[str, Any]) -> None:
@@ -49,7 +44,7 @@ def write_document(path: Path, data: Mapping[str, Any]) -> None:
 
 
 def read_document(path: Path) -> Mapping[str, Any]:
-    """Read a document that `write_document` wrote.
+    """Read a document that `write_document` wrote, in the layout of today whatever its own.
 
     Raises:
         LoadError: the file is missing, cut off, foreign, or of a schema newer than ours.
@@ -66,7 +61,7 @@ def read_document(path: Path) -> Mapping[str, Any]:
 
     document: Mapping[str, Any] = data if is_table(data) else {}
     found = document.get(FILE_MARK)
-    if not isinstance(found, int):
+    if not isinstance(found, int) or isinstance(found, bool) or found < 1:
         raise LoadError(
             f"{path}: not a file of ours: it has no {FILE_MARK!r} with a version number"
         )
@@ -76,7 +71,7 @@ def read_document(path: Path) -> Mapping[str, Any]:
             f"{path}: its schema is {found} and this dspex reads up to {FILE_SCHEMA}: upgrade dspex"
         )
 
-    return document
+    return migrated(document)
 
 
 def _mode(path: Path) -> int:

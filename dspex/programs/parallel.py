@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -14,13 +14,17 @@ if TYPE_CHECKING:
     from dspex.signatures.prediction import Prediction
     from dspex.signatures.record import Record
 
-__all__ = ("Call", "CallFailed", "Calls", "Parallel", "inputs_of")
+__all__ = ("Call", "CallFailed", "Calls", "Parallel", "Rows", "inputs_of", "paired")
 
 Call: TypeAlias = "tuple[Program, Mapping[str, Any] | Record]"
 """A program and its inputs; an Example gives its inputs alone."""
 
 Calls: TypeAlias = "Iterable[Call] | AsyncIterable[Call]"
 """The calls to make, from any sync or async iterable."""
+
+
+Rows: TypeAlias = "Iterable[Mapping[str, Any] | Record] | AsyncIterable[Mapping[str, Any] | Record]"
+"""Inputs for one program, from any sync or async iterable."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +87,18 @@ class Parallel:
 
 class _StoppedError(Exception):
     """Ends the others after a failure that was one too many."""
+
+
+async def paired(program: Program, rows: Rows) -> AsyncGenerator[Call, None]:
+    """Yield the calls of one program on many rows."""
+    if isinstance(rows, AsyncIterable):
+        async for row in rows:
+            yield program, row
+
+        return
+
+    for row in rows:
+        yield program, row
 
 
 async def _numbered(calls: Calls) -> AsyncIterable[tuple[int, Program, Mapping[str, Any]]]:

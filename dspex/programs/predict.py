@@ -6,18 +6,21 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Self, cast
 
 from dspex.adapters.chat import ChatAdapter
-from dspex.effects import TraceEntry, current, find_runtime, map as map_concurrently
-from dspex.errors import InputError, ParseError
-from dspex.messages import Choice, Message, Request, Response, Sampling
-from dspex.programs.events import announce_repair
+from dspex.adapters.contents import may_hold_field_types
+from dspex.effects import TraceEntry, current, find_runtime
+from dspex.errors import InputError
+from dspex.messages import Choice, Message, Request, Sampling
+from dspex.programs.exchange import Exchange, Reading
 from dspex.programs.program import Demos, Program
+from dspex.programs.two_step import TwoStep, extraction_of, merged, native_outputs
 from dspex.signatures.example import Example
-from dspex.signatures.prediction import Prediction, Repair
+from dspex.signatures.prediction import Prediction
 from dspex.signatures.signature import Signature, SignatureLike, make_signature
+from dspex.types.loading import load_all
 from dspex.usage import Usage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
 
     from dspex.adapters.protocol import Adapter
     from dspex.clients.protocol import ModelClient
@@ -36,7 +39,8 @@ class Predict(Program):
         signature: a string, a Signature, or a class that declares one.
         client: who answers; None takes the scope's runtime or the only open one; a string is the
             "provider/model" of that runtime.
-        adapter: layout and reader; None is `ChatAdapter`.
+        adapter: layout and reader; None is `ChatAdapter`. `TwoStep(extractor)` has a second model
+            read the fields from a free answer.
         demos: demonstrations, in the order shown.
         config: how the model samples; `Sampling(n=5)` asks for five completions.
         max_repairs: how often the model is shown an answer that could not be read, and why, and
@@ -50,7 +54,7 @@ class Predict(Program):
     demos: tuple[Example, ...]
     config: Sampling
     client: ModelClient | str | None
-    adapter: Adapter | None
+    adapter: Adapter | TwoStep | None
     max_repairs: int
     _declared: str
 
@@ -59,7 +63,7 @@ class Predict(Program):
         signature: SignatureLike,
         *,
         client: ModelClient | str | None = None,
-        adapter: Adapter | None = None,
+        adapter: Adapter | TwoStep | None = None,
         demos: Demos = (),
         config: Sampling = _SAMPLING,
         max_repairs: int = 1,
@@ -81,14 +85,24 @@ class Predict(Program):
         """
         config = self._config_of(inputs)
         values = self.signature.bind(inputs)
-        client = self._find_client()
+        if self.signature.cached(_rich_inputs, _rich_inputs):
+            values = await _loaded(values)
+
+        client = self._find_client(self.client)
+        adapter = self.adapter or _CHAT
+        asking = adapter.asking if isinstance(adapter, TwoStep) else adapter
+        exchange = self._exchange(client, asking, self.signature, config)
+        request = await self._request(exchange, values, config)
         here = current()
-        request = self._prepare(values, client, config)
         if here.sample:
             request = replace(request, sample=here.sample)
 
-        choices = await self._ask(client, request)
-        read = [await self._read(client, request, choice) for choice in choices]
+        choices = await exchange.ask(request)
+        if isinstance(adapter, TwoStep):
+            read = [await self._extracted(exchange, adapter, choice) for choice in choices]
+        else:
+            read = [await exchange.read(request, choice) for choice in choices]
+
         prediction = _prediction(read)
         if here.trace is not None:
             here.trace.record(TraceEntry(self, values, prediction))
@@ -138,62 +152,64 @@ class Predict(Program):
 
         return config
 
-    def _find_client(self) -> ModelClient:
-        client = self.client
+    def _find_client(self, client: ModelClient | str | None) -> ModelClient:
         if client is None or isinstance(client, str):
             return cast("ModelClient", find_runtime().client(client))
 
         return client
 
-    def _prepare(self, values: dict[str, Any], client: ModelClient, config: Sampling) -> Request:
-        adapter = self.adapter or _CHAT
-        prefix = cast("tuple[Message, ...] | None", vars(self).get("_prefix"))
-        if prefix is None:
+    def _exchange(
+        self, client: ModelClient, adapter: Adapter, signature: Signature, config: Sampling
+    ) -> Exchange:
+        fitted = adapter.fitted(signature, client.compat, config)
+        return Exchange(self, client, fitted, signature)
+
+    async def _request(
+        self, exchange: Exchange, values: dict[str, Any], config: Sampling
+    ) -> Request:
+        adapter = exchange.adapter
+        kept = cast("tuple[Adapter, tuple[Message, ...]] | None", vars(self).get("_prefix"))
+        if kept is None or (kept[0] is not adapter and kept[0] != adapter):
             # Rendered once per predictor: the only thing a frozen program ever adds to itself.
-            prefix = adapter.prefix(self.signature, self.demos)
-            vars(self)["_prefix"] = prefix
+            kept = adapter, adapter.prefix(self.signature, await self._loaded_demos())
+            vars(self)["_prefix"] = kept
 
         return adapter.prepare(
             self.signature,
             self.demos,
             values,
-            capabilities=client.compat,
+            capabilities=exchange.client.compat,
             sampling=config,
-            prefix=prefix,
+            prefix=kept[1],
         )
 
-    async def _ask(self, client: ModelClient, request: Request) -> Sequence[Choice]:
-        n = request.sampling.n
-        if n == 1 or client.compat.n:
-            return (await client.complete(request)).choices or (Choice(""),)
+    async def _loaded_demos(self) -> tuple[Example, ...]:
+        if not self.signature.cached(_rich_inputs, _rich_inputs):
+            return self.demos
 
-        async def one(sample: int) -> Response:
-            return await client.complete(
-                replace(request, sampling=replace(request.sampling, n=1), sample=sample)
-            )
+        return tuple(
+            [
+                demo.with_values(**await _loaded({name: demo[name] for name in demo}))
+                for demo in self.demos
+            ]
+        )
 
-        first = request.sample * n
-        responses = await map_concurrently(one, range(first, first + n), name="sample")
-        return [choice for response in responses for choice in response.choices]
+    async def _extracted(self, asked: Exchange, form: TwoStep, choice: Choice) -> Reading:
+        """Have the fields of a free answer extracted by the other model."""
+        client = asked.client if form.extractor is None else self._find_client(form.extractor)
+        native = native_outputs(self.signature, asked.adapter)
+        if len(native) == len(self.signature.output_fields):
+            return merged(self.signature, {}, asked.adapter, choice), ()
 
-    async def _read(
-        self, client: ModelClient, request: Request, choice: Choice
-    ) -> tuple[dict[str, Any], tuple[Repair, ...]]:
-        """Return the fields of one answer, and the answers before it that could not be read."""
-        adapter = self.adapter or _CHAT
-        repairs: tuple[Repair, ...] = ()
-        while True:
-            try:
-                return adapter.parse(self.signature, choice), repairs
-            except ParseError as exc:
-                if len(repairs) >= self.max_repairs:
-                    raise
-
-                repairs = (*repairs, Repair(exc.problem, choice.text))
-                announce_repair(current(), self, exc)
-                request = _single(adapter.repair(self.signature, request, choice, exc))
-                response = await client.complete(request)
-                choice = response.choices[0] if response.choices else Choice("")
+        signature = extraction_of(self.signature, native)
+        exchange = self._exchange(client, form.extracting, signature, _SAMPLING)
+        (name,) = signature.input_fields
+        request = exchange.adapter.prepare(
+            signature, (), {name: choice.text}, capabilities=client.compat
+        )
+        (extract, *_) = await exchange.ask(request)
+        fields, repairs = await exchange.read(request, extract)
+        return merged(self.signature, fields, asked.adapter, choice), repairs
 
     def __repr__(self) -> str:
         demos = f", {len(self.demos)} demos" if self.demos else ""
@@ -216,7 +232,9 @@ def _unless(fits: bool, wanted: str) -> str | None:
 
 
 _SETTING_CHECKS: Final[Mapping[str, Callable[[Any], str | None]]] = {
-    "adapter": lambda v: _unless(v is None or hasattr(v, "parse"), "an Adapter or None"),
+    "adapter": lambda v: _unless(
+        v is None or isinstance(v, TwoStep) or hasattr(v, "parse"), "an Adapter, TwoStep or None"
+    ),
     "client": lambda v: _unless(
         v is None or isinstance(v, str) or hasattr(v, "complete"),
         'a client, "provider/model" or None',
@@ -227,7 +245,7 @@ _SETTING_CHECKS: Final[Mapping[str, Callable[[Any], str | None]]] = {
 }
 
 
-def _prediction(read: list[tuple[dict[str, Any], tuple[Repair, ...]]]) -> Prediction:
+def _prediction(read: list[Reading]) -> Prediction:
     meter = current().meter
     usage = Usage() if meter is None else meter.total
     repairs = tuple(repair for _, repairs in read for repair in repairs)
@@ -238,11 +256,20 @@ def _prediction(read: list[tuple[dict[str, Any], tuple[Repair, ...]]]) -> Predic
     return Prediction.of(read[0][0], usage, repairs=repairs, completions=completions)
 
 
-def _single(request: Request) -> Request:
-    if request.sampling.n == 1:
-        return request
+def _rich_inputs(signature: Signature) -> bool:
+    return any(may_hold_field_types(field.annotation) for field in signature.input_fields.values())
 
-    return replace(request, sampling=replace(request.sampling, n=1))
+
+async def _loaded(values: dict[str, Any]) -> dict[str, Any]:
+    """Return inputs with all their files in memory."""
+    loaded: dict[str, Any] = {}
+    for name, value in values.items():
+        try:
+            loaded[name] = await load_all(value)
+        except (OSError, ValueError) as exc:
+            raise InputError(f"the input {name!r} cannot be read: {exc}") from exc
+
+    return loaded
 
 
 def _as_demos(demos: Demos) -> tuple[Example, ...]:

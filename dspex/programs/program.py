@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import CoroutineType
-from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypeAlias, cast
 
 from anyio import to_thread
 
@@ -15,7 +15,9 @@ from dspex.effects import current, scope
 from dspex.errors import InputError
 from dspex.programs.composite import Composite
 from dspex.programs.events import Watch, inherited
-from dspex.programs.files import FILE_MARK, FILE_SCHEMA, write_document
+from dspex.programs.files import write_document
+from dspex.programs.migrations import FILE_MARK, FILE_SCHEMA, made_with
+from dspex.programs.parallel import Parallel, paired
 from dspex.programs.state import (
     apply_state,
     build_program,
@@ -24,19 +26,24 @@ from dspex.programs.state import (
     program_digest,
     shared_paths,
 )
+from dspex.programs.streaming.listening import tell_status
+from dspex.programs.streaming.stream import stream_program
 from dspex.recipe import Recipe
 from dspex.signatures.prediction import Prediction
 from dspex.usage import UsageMeter
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable
+    from collections.abc import AsyncGenerator, Callable
 
     from dspex.adapters.protocol import Adapter
     from dspex.clients.protocol import ModelClient
+    from dspex.effects import CallScope
     from dspex.messages import Sampling
+    from dspex.programs.parallel import CallFailed, Rows
     from dspex.programs.predict import Predict
     from dspex.programs.provenance import Provenance
+    from dspex.programs.streaming.events import StreamItem
     from dspex.signatures.example import Example
 
 __all__ = ("Demos", "Program")
@@ -88,12 +95,27 @@ class Program(Composite):
         with scope(name or type(self).__name__, **changes) as here:
             observer = Watch.start(here, self)
             if observer is None:
-                prediction = await self._run(inputs)
+                prediction = await self._told(here, inputs)
             else:
                 with observer:
-                    prediction = await self._run(inputs)
+                    prediction = await self._told(here, inputs)
 
         return prediction.with_usage(meter.total)
+
+    def stream(self, /, **inputs: Any) -> AsyncGenerator[StreamItem, None]:
+        """Run the program and yield what happens in it, and last its prediction.
+
+            async with aclosing(program.stream(question="...")) as items:
+                async for item in items:
+                    match item:
+                        case FieldChunk(predictor, field, text): ...
+                        case Prediction(): ...
+
+        Chunks of every predictor's fields, the status of programs and tools below, and the
+        `Prediction`. Nothing is buffered: a slow consumer slows the provider's socket. The response
+        cache takes no part. Raises what a call raises.
+        """
+        return stream_program(self, inputs)
 
     def named_programs(self) -> dict[str, Program]:
         """Return the program as `self` and all parts below it; a shared part at its first path."""
@@ -103,6 +125,27 @@ class Program(Composite):
         """Return the predictors by path; a program that is a predictor is `self`."""
         named = self.named_programs().items()
         return {path: cast("Predict", part) for path, part in named if part._is_predictor}
+
+    async def batch(
+        self,
+        rows: Rows,
+        *,
+        max_concurrency: int = 100,
+        on_error: Literal["return", "raise"] = "return",
+    ) -> list[Prediction | CallFailed]:
+        """Run the program on many rows of inputs, results in order; see `Parallel`.
+
+        Args:
+            rows: from any sync or async iterable, pulled when there is room; an Example gives its
+                inputs alone.
+            max_concurrency: calls at the same time.
+            on_error: "return" puts a `CallFailed` in its place, "raise" cancels the rest.
+
+        Raises:
+            ExceptionGroup: with "raise", the failures.
+        """
+        parallel = Parallel(max_concurrency=max_concurrency, on_error=on_error)
+        return await parallel(paired(self, rows))
 
     def input_names(self) -> list[str]:
         """Return the names of the inputs it takes, in order."""
@@ -249,8 +292,23 @@ class Program(Composite):
             TypeError: a constructor argument or a type cannot be imported by name; names it.
             OSError: the file cannot be written.
         """
-        document = {FILE_MARK: FILE_SCHEMA, **self.to_parts()}
+        document = {FILE_MARK: FILE_SCHEMA, "made_with": made_with(), **self.to_parts()}
         await to_thread.run_sync(write_document, Path(path), document)
+
+    async def _told(self, here: CallScope, inputs: dict[str, Any]) -> Prediction:
+        """Run, and say so where a stream listens."""
+        if here.listener is None:
+            return await self._run(inputs)
+
+        await tell_status(here, self, "start")
+        try:
+            prediction = await self._run(inputs)
+        except Exception:
+            await tell_status(here, self, "error")
+            raise
+
+        await tell_status(here, self, "stop")
+        return prediction
 
     async def _run(self, inputs: dict[str, Any]) -> Prediction:
         try:

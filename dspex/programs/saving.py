@@ -1,14 +1,16 @@
 """Programs in files: readable JSON, never code, never secrets.
 
     {
-      "dspex_program": 1,
+      "dspex_program": 2,
+      "made_with": {"dspex": "0.1.0", "python": "3.13.0"},
       "program": {"path": "module:Class", "arguments": {...}},
       "state": {"predictors": {"draft": {"signature": ..., "demos": [...], ...}}},
       "provenance": {...} or null
     }
 
 Loading imports the named class, calls it with the arguments, and gives each predictor its state. A
-client that is an object is not saved (it holds connections and keys); "provider/model" is.
+client that is an object is not saved (it holds connections and keys); "provider/model" is. Files of
+older layouts are read as if they were of this one; those of newer ones are refused.
 """
 
 from __future__ import annotations

@@ -21,6 +21,7 @@ _ALL = (PROGRAM_START, PROGRAM_STOP, PROGRAM_EXCEPTION, REPAIR)
 
 class FakeRuntime:
     name = "fake"
+    cache: Any = None
     tasks: Any = None
 
     def __init__(self) -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from dspex.programs.files import FILE_MARK, FILE_SCHEMA, read_document, write_document
+from dspex.programs.files import read_document, write_document
+from dspex.programs.migrations import FILE_MARK, FILE_SCHEMA
 
 
 def test_what_was_written_is_read(tmp_path: Path) -> None:
@@ -16,7 +17,7 @@ def test_what_was_written_is_read(tmp_path: Path) -> None:
     write_document(tmp_path / "x.json", data)
 
     assert read_document(tmp_path / "x.json") == data
-    assert (tmp_path / "x.json").read_bytes().startswith(b'{\n  "dspex_program": 1,\n')
+    assert (tmp_path / "x.json").read_bytes().startswith(b'{\n  "dspex_program": 2,\n')
 
 
 def test_a_failed_write_leaves_everything_as_it_was(tmp_path: Path) -> None:

@@ -67,3 +67,27 @@ class TestParallel:
     async def test_no_calls(self) -> None:
         """Nothing to do gives nothing."""
         assert await Parallel()([]) == []
+
+
+class TestBatch:
+    async def test_one_program_on_many_rows(self) -> None:
+        """Examples and mappings, in order; a failure stands at its place."""
+        rows = [Example(question="?", answer="a").with_inputs("question"), {"question": "?"}, {}]
+        good, fine, bad = await echo().batch(rows)
+        assert good
+        assert fine
+        assert isinstance(bad, CallFailed)
+
+    async def test_rows_from_a_stream(self) -> None:
+        """Pulled when there is room."""
+
+        async def rows() -> AsyncIterator[dict[str, str]]:
+            for _ in range(3):
+                yield {"question": "?"}
+
+        assert len(await echo().batch(rows(), max_concurrency=1)) == 3
+
+    async def test_failures_may_be_raised(self) -> None:
+        """As a group."""
+        with pytest.raises(ExceptionGroup):
+            await echo().batch([{}], on_error="raise")

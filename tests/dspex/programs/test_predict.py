@@ -47,6 +47,7 @@ class FakeRuntime:
     def __init__(self, model: ScriptedModel, name: str = "fake") -> None:
         self.name = name
         self.bus = Bus()
+        self.cache: Any = None
         self.tasks: Any = None
         self.asked: list[str | None] = []
         self._model = model

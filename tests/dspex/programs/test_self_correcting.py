@@ -50,7 +50,9 @@ class TestSelfCorrecting:
     async def test_the_last_rejection_is_an_error(self) -> None:
         """It holds every answer with its reason, and travels between processes."""
         program, model = correcting("a b", "c d", "e f")
-        with pytest.raises(AnswerRejected, match=r"3 answers were rejected.*e f.*2 words") as caught:
+        with pytest.raises(
+            AnswerRejected, match=r"3 answers were rejected.*e f.*2 words"
+        ) as caught:
             await program(question="?")
 
         assert model.calls == 3

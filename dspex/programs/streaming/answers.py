@@ -1,0 +1,54 @@
+"""Asking a model while somebody listens: each field's text is told as it comes."""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any, cast
+
+from dspex.messages import Response, StreamEnd
+from dspex.programs.streaming.events import FieldChunk
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Iterable
+
+    from dspex.adapters.protocol import Adapter
+    from dspex.adapters.streaming import FieldDelta
+    from dspex.clients.protocol import ModelClient
+    from dspex.messages import Request, StreamEvent
+    from dspex.programs.streaming.listening import Listener
+    from dspex.signatures.signature import Signature
+
+__all__ = ("ask_aloud",)
+
+
+async def ask_aloud(
+    client: ModelClient,
+    request: Request,
+    *,
+    adapter: Adapter,
+    signature: Signature,
+    listener: Listener,
+    predictor: str,
+) -> Response:
+    """Return the answer, and tell the listener what each field gains while it comes.
+
+    A listener that is slow holds back the socket. The first of several choices is told.
+    """
+    parser = adapter.stream_parser(signature)
+    response: Response | None = None
+    events = cast("AsyncGenerator[StreamEvent, Any]", client.stream(request))
+    async with aclosing(events):
+        async for event in events:
+            if isinstance(event, StreamEnd):
+                response = event.response
+            else:
+                await _tell(listener, predictor, parser.take(event))
+
+    assert response is not None, "a stream ends with its response or an error"
+    await _tell(listener, predictor, parser.close())
+    return response
+
+
+async def _tell(listener: Listener, predictor: str, deltas: Iterable[FieldDelta]) -> None:
+    for delta in deltas:
+        await listener.send(FieldChunk(predictor, delta.field, delta.text))
