@@ -22,7 +22,7 @@ _MISSING: Final = object()
 _MAX_DEPTH: Final = 12
 _OPTIONAL_DEPTH: Final = 3
 
-Schema = dict[str, Any]
+_Schema = dict[str, Any]
 
 
 class Filling:
@@ -54,7 +54,7 @@ class Filling:
 
         return self._typed(found, part, depth)
 
-    def _typed(self, found: object, part: Schema, depth: int) -> object:
+    def _typed(self, found: object, part: _Schema, depth: int) -> object:
         """Return a value of the type that the part names."""
         match _kind(part, found):
             case "object":
@@ -72,7 +72,7 @@ class Filling:
             case _:
                 return self._text if found is _MISSING else found
 
-    def _resolved(self, schema: object) -> Schema:
+    def _resolved(self, schema: object) -> _Schema:
         """Follow references, and lay the parts of `allOf` over each other."""
         part = _mapping(schema)
         for _ in range(_MAX_DEPTH):
@@ -90,7 +90,7 @@ class Filling:
 
         return merged
 
-    def _pointed(self, reference: str) -> Schema:
+    def _pointed(self, reference: str) -> _Schema:
         """Return what a JSON pointer into this schema points at."""
         part: object = self._root
         for name in reference.removeprefix("#").split("/")[1:]:
@@ -98,7 +98,7 @@ class Filling:
 
         return _mapping(part)
 
-    def _either(self, found: object, options: list[Schema], depth: int) -> object:
+    def _either(self, found: object, options: list[_Schema], depth: int) -> object:
         """Return `found` under the first option that takes it as it is; else fill the first."""
         if found is not _MISSING:
             for option in options:
@@ -111,7 +111,7 @@ class Filling:
 
         return self._value(found, (filled or options)[0], depth)
 
-    def _object(self, found: object, part: Schema, depth: int) -> object:
+    def _object(self, found: object, part: _Schema, depth: int) -> object:
         """Keep the members that belong; add those that must be there, and near optional ones."""
         given = _mapping(found)
         properties = _mapping(part.get("properties"))
@@ -130,7 +130,7 @@ class Filling:
 
         return members
 
-    def _array(self, found: object, part: Schema, depth: int) -> object:
+    def _array(self, found: object, part: _Schema, depth: int) -> object:
         """Fit each item, then the length."""
         given = cast("list[object]", found) if isinstance(found, list) else []
         least, most = _bound(part, "minItems", 0), _bound(part, "maxItems", math.inf)
@@ -150,11 +150,11 @@ def same_json(one: object, other: object) -> bool:
     )
 
 
-def _mapping(value: object) -> Schema:
-    return cast("Schema", value) if isinstance(value, dict) else {}
+def _mapping(value: object) -> _Schema:
+    return cast("_Schema", value) if isinstance(value, dict) else {}
 
 
-def _schemas(value: object) -> list[Schema]:
+def _schemas(value: object) -> list[_Schema]:
     items = cast("list[object]", value) if isinstance(value, list) else []
     return [_mapping(item) for item in items]
 
@@ -165,7 +165,7 @@ def _names(value: object) -> list[str]:
     return [item for item in items if isinstance(item, str)]
 
 
-def _kind(part: Schema, found: object) -> str:
+def _kind(part: _Schema, found: object) -> str:
     """Return the type to make: of several, the one that `found` has, else the first."""
     named = part.get("type")
     if isinstance(named, list):
@@ -187,7 +187,7 @@ def _is_a(value: object, kind: str) -> bool:
     return value is None if kind == "null" else isinstance(value, kinds.get(kind, ()))
 
 
-def _one_of(found: object, choices: list[object], part: Schema) -> object:
+def _one_of(found: object, choices: list[object], part: _Schema) -> object:
     """Return `found` if it is a choice, else the default, else the first."""
     if any(found == choice and type(found) is type(choice) for choice in choices):
         return found
@@ -196,7 +196,7 @@ def _one_of(found: object, choices: list[object], part: Schema) -> object:
     return default if default in choices else choices[0]
 
 
-def _string(found: object, part: Schema, text: str) -> str:
+def _string(found: object, part: _Schema, text: str) -> str:
     """Return text within the bounds of its length."""
     words = found if isinstance(found, str) else text
     least = int(_bound(part, "minLength", 0))
@@ -204,7 +204,7 @@ def _string(found: object, part: Schema, text: str) -> str:
     return words.ljust(least, "x") if most == math.inf else words.ljust(least, "x")[: int(most)]
 
 
-def _number(found: object, part: Schema, *, whole: bool) -> object:
+def _number(found: object, part: _Schema, *, whole: bool) -> object:
     """Return a number within bounds; Draft 4's booleans for exclusive bounds are not known."""
     given = isinstance(found, int | float) and not isinstance(found, bool)
     if given and (not whole or isinstance(found, int) or float(cast("float", found)).is_integer()):
@@ -229,7 +229,7 @@ def _number(found: object, part: Schema, *, whole: bool) -> object:
     return int(chosen) if float(chosen).is_integer() else chosen
 
 
-def _within(number: float, part: Schema) -> bool:
+def _within(number: float, part: _Schema) -> bool:
     """Say whether a number keeps to its bounds and to its step."""
     step = _bound(part, "multipleOf", 0)
     return (
@@ -240,7 +240,7 @@ def _within(number: float, part: Schema) -> bool:
     )
 
 
-def _bound(part: Schema, key: str, default: float) -> float:
+def _bound(part: _Schema, key: str, default: float) -> float:
     """Return a bound; JSON made from protocol buffers has long integers as strings."""
     value = part.get(key, default)
     if isinstance(value, str) and value.isdigit():

@@ -51,7 +51,7 @@ _KINDS: Final[Mapping[ProblemKind, str]] = {
 }
 _LONGER: Final = "prompt is too long: 200001 tokens > 200000 maximum"
 
-Block = dict[str, Any]
+_Block = dict[str, Any]
 
 
 def message_object(reply: Reply) -> dict[str, Any]:
@@ -69,9 +69,9 @@ def message_object(reply: Reply) -> dict[str, Any]:
     }
 
 
-def _content(choice: Choice) -> list[Block]:
+def _content(choice: Choice) -> list[_Block]:
     """Return the blocks: thinking, text, calls, each if there is any."""
-    blocks: list[Block] = []
+    blocks: list[_Block] = []
     if choice.reasoning:
         signature = sign(choice.reasoning)
         blocks.append({"type": "thinking", "thinking": choice.reasoning, "signature": signature})
@@ -116,7 +116,7 @@ def _events(reply: Reply) -> Iterator[Event]:
         return
 
     whole = message_object(reply)
-    start = {**whole, "content": list[Block](), "stop_reason": None, "stop_sequence": None}
+    start = {**whole, "content": list[_Block](), "stop_reason": None, "stop_sequence": None}
     yield named_event({"type": "message_start", "message": {**start, "usage": _usage(reply, 0)}})
     yield named_event({"type": "ping"})
     for index, block in enumerate(whole["content"]):
@@ -127,9 +127,9 @@ def _events(reply: Reply) -> Iterator[Event]:
     yield named_event({"type": "message_stop"})
 
 
-def _block_events(reply: Reply, index: int, block: Block) -> Iterator[Event]:
+def _block_events(reply: Reply, index: int, block: _Block) -> Iterator[Event]:
     """Yield the opening, the deltas and the closing of one block."""
-    empty: Block
+    empty: _Block
     match block["type"]:
         case "thinking":
             empty, kind, key = {"thinking": "", "signature": ""}, "thinking", "thinking"
@@ -137,7 +137,7 @@ def _block_events(reply: Reply, index: int, block: Block) -> Iterator[Event]:
         case "text":
             empty, kind, key, text = {"text": ""}, "text", "text", block["text"]
         case _:
-            empty, kind, key = {"input": Block()}, "input_json", "partial_json"
+            empty, kind, key = {"input": _Block()}, "input_json", "partial_json"
             text = orjson.dumps(block["input"]).decode()
 
     opened = {**block, **empty}
@@ -155,7 +155,7 @@ def _block_events(reply: Reply, index: int, block: Block) -> Iterator[Event]:
     yield named_event({"type": "content_block_stop", "index": index})
 
 
-def _delta_event(index: int, delta: Block, tokens: int) -> Event:
+def _delta_event(index: int, delta: _Block, tokens: int) -> Event:
     return named_event({"type": "content_block_delta", "index": index, "delta": delta}, tokens)
 
 

@@ -65,7 +65,7 @@ class EmbeddingAsk:
         return sum(count_tokens(text) for text in self.texts)
 
 
-Vector = list[float]
+_Vector = list[float]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +75,7 @@ class EmbeddingWire:
     name: str
     dialect: Dialect
     read: Callable[[bytes, Target], EmbeddingAsk]
-    write: Callable[[EmbeddingAsk, Sequence[Vector]], Mapping[str, Any]]
+    write: Callable[[EmbeddingAsk, Sequence[_Vector]], Mapping[str, Any]]
 
     def body(self, ask: EmbeddingAsk) -> bytes:
         """Return the answer."""
@@ -109,7 +109,7 @@ def _read_openai(raw: bytes, target: Target) -> EmbeddingAsk:
     )
 
 
-def _write_openai(ask: EmbeddingAsk, vectors: Sequence[Vector]) -> Mapping[str, Any]:
+def _write_openai(ask: EmbeddingAsk, vectors: Sequence[_Vector]) -> Mapping[str, Any]:
     shown = [_packed(vector) if ask.packed else vector for vector in vectors]
     return {
         "object": "list",
@@ -122,7 +122,7 @@ def _write_openai(ask: EmbeddingAsk, vectors: Sequence[Vector]) -> Mapping[str, 
     }
 
 
-def _packed(vector: Vector) -> str:
+def _packed(vector: _Vector) -> str:
     """Return a vector as little-endian single precision in base64."""
     return base64.b64encode(np.array(vector, "<f4").tobytes()).decode()
 
@@ -153,11 +153,11 @@ def _read_gemini_batch(raw: bytes, target: Target) -> EmbeddingAsk:
     return EmbeddingAsk(target.model, texts, sizes.pop())
 
 
-def _write_gemini(ask: EmbeddingAsk, vectors: Sequence[Vector]) -> Mapping[str, Any]:
+def _write_gemini(ask: EmbeddingAsk, vectors: Sequence[_Vector]) -> Mapping[str, Any]:
     return {"embedding": {"values": vectors[0]}}
 
 
-def _write_gemini_batch(ask: EmbeddingAsk, vectors: Sequence[Vector]) -> Mapping[str, Any]:
+def _write_gemini_batch(ask: EmbeddingAsk, vectors: Sequence[_Vector]) -> Mapping[str, Any]:
     return {"embeddings": [{"values": vector} for vector in vectors]}
 
 
@@ -177,7 +177,7 @@ def _read_cohere(raw: bytes, target: Target) -> EmbeddingAsk:
     )
 
 
-def _write_cohere(ask: EmbeddingAsk, vectors: Sequence[Vector]) -> Mapping[str, Any]:
+def _write_cohere(ask: EmbeddingAsk, vectors: Sequence[_Vector]) -> Mapping[str, Any]:
     return {
         "id": "sandbox",
         "response_type": "embeddings_by_type",

@@ -51,7 +51,7 @@ _LONGER: Final = (
 _RPC: Final = "type.googleapis.com/google.rpc."
 _DAILY_WAIT_S: Final = 19.0
 
-Part = dict[str, Any]
+_Part = dict[str, Any]
 
 
 def _body(reply: Reply) -> bytes:
@@ -90,7 +90,7 @@ def _response(reply: Reply, candidates: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _candidate(
-    reply: Reply, index: int, choice: Choice, parts: list[Part], *, ended: bool = True
+    reply: Reply, index: int, choice: Choice, parts: list[_Part], *, ended: bool = True
 ) -> dict[str, Any]:
     candidate: dict[str, Any] = {"content": {"parts": parts, "role": "model"}, "index": index}
     if ended:
@@ -103,9 +103,9 @@ def _candidate(
     return candidate
 
 
-def _parts(choice: Choice) -> list[Part]:
+def _parts(choice: Choice) -> list[_Part]:
     """Return the parts of a whole answer: thoughts, text, calls, each if there is any."""
-    parts: list[Part] = []
+    parts: list[_Part] = []
     if choice.reasoning:
         parts.append({"text": choice.reasoning, "thought": True})
 
@@ -115,7 +115,7 @@ def _parts(choice: Choice) -> list[Part]:
     return [*parts, *(_call(choice, call) for call in choice.calls)]
 
 
-def _streamed(reply: Reply, choice: Choice) -> Iterator[tuple[Part, int]]:
+def _streamed(reply: Reply, choice: Choice) -> Iterator[tuple[_Part, int]]:
     """Yield the parts of a stream and their tokens; a call comes in one part."""
     for piece in cut_pieces(choice.reasoning, reply.piece_chars):
         yield {"text": piece, "thought": True}, count_tokens(piece)
@@ -130,7 +130,7 @@ def _streamed(reply: Reply, choice: Choice) -> Iterator[tuple[Part, int]]:
         yield _call(choice, call), count_tokens(call.name) + count_tokens(call.json)
 
 
-def _call(choice: Choice, call: Call) -> Part:
+def _call(choice: Choice, call: Call) -> _Part:
     """Return a call; where thoughts led to it, it carries their signature."""
     called = {"id": call.identity, "name": call.name, "args": dict(call.arguments)}
     signature = {"thoughtSignature": sign(choice.reasoning)} if choice.reasoning else {}

@@ -1,7 +1,6 @@
-"""The OpenAI responses wire, server's side: typed items in, typed items and named events out.
+"""The OpenAI responses wire, server's side: typed items and named events.
 
-Source: the OpenAI API reference for responses, and what its SDK reads. Nothing is stored, so
-`previous_response_id` is refused. The wire has no `n`, no `seed` and no stop sequences.
+Source: the OpenAI API reference for responses, and what its SDK reads.
 """
 
 from __future__ import annotations
@@ -10,29 +9,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
-from dspex.sandbox.exchange import Ask, Event, Problem, Tool, count_tokens, cut_pieces
+from dspex.sandbox.exchange import Event, Problem, count_tokens, cut_pieces
 from dspex.sandbox.logprobs import token_logprobs
-from dspex.sandbox.reading import (
-    invalid,
-    read_flag,
-    read_integer,
-    read_json,
-    read_list,
-    read_number,
-    read_object,
-    read_parts,
-    read_some,
-    read_text,
-)
 from dspex.sandbox.signing import sign
-from dspex.sandbox.wires.dialect import ChatWire, Target, named_event
-from dspex.sandbox.wires.openai import (
-    CREATED,
-    OPENAI_DIALECT,
-    error_object,
-    read_choice,
-    read_format,
-)
+from dspex.sandbox.wires.dialect import ChatWire, named_event
+from dspex.sandbox.wires.openai import CREATED, OPENAI_DIALECT, error_object
+from dspex.sandbox.wires.openai_responses_request import read_responses
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -41,126 +23,16 @@ if TYPE_CHECKING:
 
 __all__ = ("OPENAI_RESPONSES",)
 
-_ROLES: Final = ("system", "developer", "user", "assistant")
-_TEXTS: Final = ("input_text", "output_text", "text", "refusal", "summary_text")
-_ATTACHED: Final = ("input_image", "input_file", "input_audio")
 _CODES: Final = {"rate_limited": "rate_limit_exceeded", "invalid": "invalid_prompt"}
 
-Item = dict[str, Any]
-
-
-def _read(raw: bytes, target: Target) -> Ask:
-    """Read a request body."""
-    body = read_json(raw)
-    if body.get("previous_response_id"):
-        raise invalid("previous_response_id", "the sandbox stores no responses", "not_found")
-
-    messages, attachments, results = _input(body.get("input"))
-    if isinstance(instructions := body.get("instructions"), str):
-        messages.insert(0, {"role": "system", "content": instructions})
-
-    tools = tuple(
-        _tool(f"tools[{i}]", t) for i, t in enumerate(read_list("tools", body.get("tools")))
-    )
-    may_call, must_call = read_choice(
-        body.get("tool_choice"), tuple(tool.name for tool in tools), flat=True
-    )
-    text = read_object("text", body.get("text"))
-    reasoning = read_object("reasoning", body.get("reasoning"))
-    includes = read_list("include", body.get("include"))
-    return Ask(
-        model=read_text("model", body.get("model")),
-        messages=messages,
-        temperature=read_number(body, "temperature", 0.0, 2.0, default=1.0),
-        max_tokens=read_integer(body, "max_output_tokens", 1),
-        stream=read_flag(body, "stream"),
-        schema=read_format(
-            "text.format", read_object("text.format", text.get("format")), flat=True
-        ),
-        tools=tools if may_call else (),
-        must_call=must_call,
-        tool_results=results,
-        logprobs=(read_integer(body, "top_logprobs", 0, 20) or 0)
-        if "message.output_text.logprobs" in includes
-        else None,
-        thinks=bool(reasoning) and reasoning.get("effort") != "none",
-        attachments=attachments,
-    )
-
-
-def _input(value: object) -> tuple[list[dict[str, str]], int, int]:
-    """Return the messages, how many attachments they hold, and how many results of calls."""
-    if isinstance(value, str):
-        return [{"role": "user", "content": value}], 0, 0
-
-    attachments = results = 0
-    messages: list[dict[str, str]] = []
-    for index, entry in enumerate(
-        read_some("input", value, "expected a string or a list of at least one item")
-    ):
-        place = f"input[{index}]"
-        item = read_object(place, entry, optional=False)
-        match item.get("type", "message"):
-            case "message":
-                role = item.get("role")
-                if role not in _ROLES:
-                    raise invalid(f"{place}.role", f"expected one of {_ROLES}, got {role!r}")
-
-                text, held = _parts(f"{place}.content", item.get("content"))
-                messages.append({"role": role, "content": text})
-                attachments += held
-            case "function_call":
-                read_text(f"{place}.call_id", item.get("call_id"))
-                arguments = read_text(f"{place}.arguments", item.get("arguments"))
-                messages.append({"role": "assistant", "content": arguments})
-            case "function_call_output":
-                read_text(f"{place}.call_id", item.get("call_id"))
-                text, held = _parts(f"{place}.output", item.get("output"))
-                messages.append({"role": "tool", "content": text})
-                attachments += held
-                results += 1
-            case "reasoning":
-                read_list(f"{place}.summary", item.get("summary"))
-            case kind:
-                raise invalid(f"{place}.type", f"the sandbox knows no item of type {kind!r}")
-
-    return messages, attachments, results
-
-
-def _parts(place: str, value: object) -> tuple[str, int]:
-    """Return the text of a content, and how many attachments it holds."""
-    if isinstance(value, str):
-        return value, 0
-
-    texts: list[str] = []
-    attachments = 0
-    for number, entry in enumerate(read_parts(place, value)):
-        part = read_object(f"{place}[{number}]", entry, optional=False)
-        kind = part.get("type")
-        if kind in _ATTACHED:
-            attachments += 1
-        elif kind in _TEXTS and isinstance(text := part.get("text", part.get("refusal")), str):
-            texts.append(text)
-        else:
-            raise invalid(f"{place}[{number}]", f"expected a part with text, got type {kind!r}")
-
-    return "".join(texts), attachments
-
-
-def _tool(place: str, value: object) -> Tool:
-    tool = read_object(place, value, optional=False)
-    if tool.get("type") != "function":
-        raise invalid(f"{place}.type", f"expected 'function', got {tool.get('type')!r}")
-
-    parameters = read_object(f"{place}.parameters", tool.get("parameters"))
-    return Tool(read_text(f"{place}.name", tool.get("name")), parameters)
+_Item = dict[str, Any]
 
 
 def _body(reply: Reply) -> bytes:
     return orjson.dumps(_response(reply, _items(reply)))
 
 
-def _response(reply: Reply, output: list[Item], status: str | None = None) -> Item:
+def _response(reply: Reply, output: list[_Item], status: str | None = None) -> _Item:
     """Return a response object; without a status, that of the end."""
     choice = reply.choices[0]
     problem, cut = reply.problem, choice.finish == "length"
@@ -192,17 +64,17 @@ def _response(reply: Reply, output: list[Item], status: str | None = None) -> It
     }
 
 
-def _error(problem: Problem) -> Item:
+def _error(problem: Problem) -> _Item:
     return {"code": _CODES.get(problem.kind, "server_error"), "message": problem.message}
 
 
-def _items(reply: Reply) -> list[Item]:
+def _items(reply: Reply) -> list[_Item]:
     """Return the output items: reasoning, text, calls, each if there is any."""
     if reply.problem is not None:
         return []
 
     choice = reply.choices[0]
-    items: list[Item] = []
+    items: list[_Item] = []
     if choice.reasoning:
         summary = [{"type": "summary_text", "text": choice.reasoning}]
         items.append(
@@ -240,12 +112,12 @@ def _items(reply: Reply) -> list[Item]:
     return items
 
 
-def _text_part(text: str, alternatives: int | None) -> Item:
+def _text_part(text: str, alternatives: int | None) -> _Item:
     logprobs = _logprobs(text, alternatives)
     return {"type": "output_text", "text": text, "annotations": [], "logprobs": logprobs}
 
 
-def _logprobs(text: str, alternatives: int | None) -> list[Item]:
+def _logprobs(text: str, alternatives: int | None) -> list[_Item]:
     """Return synthetic log probabilities of a text's tokens; none when not asked for."""
     if alternatives is None:
         return []
@@ -256,7 +128,7 @@ def _logprobs(text: str, alternatives: int | None) -> list[Item]:
     ]
 
 
-def _token(shown: tuple[str, float]) -> Item:
+def _token(shown: tuple[str, float]) -> _Item:
     token, logprob = shown
     return {"token": token, "logprob": logprob, "bytes": list(token.encode())}
 
@@ -267,7 +139,7 @@ def _events(reply: Reply) -> Iterator[Event]:
         yield named_event({**data, "sequence_number": number}, tokens)
 
 
-def _unnumbered(reply: Reply) -> Iterator[tuple[Item, int]]:
+def _unnumbered(reply: Reply) -> Iterator[tuple[_Item, int]]:
     started = _response(reply, [], "in_progress")
     yield {"type": "response.created", "response": started}, 0
     yield {"type": "response.in_progress", "response": started}, 0
@@ -276,11 +148,11 @@ def _unnumbered(reply: Reply) -> Iterator[tuple[Item, int]]:
         opened = {**item, "status": "in_progress"}
         match item["type"]:
             case "message":
-                opened["content"] = list[Item]()
+                opened["content"] = list[_Item]()
             case "function_call":
                 opened["arguments"] = ""
             case _:
-                opened = {**item, "summary": list[Item]()}
+                opened = {**item, "summary": list[_Item]()}
 
         yield {"type": "response.output_item.added", "output_index": index, "item": opened}, 0
         yield from _item_events(reply, item, {"item_id": item["id"], "output_index": index})
@@ -290,7 +162,7 @@ def _unnumbered(reply: Reply) -> Iterator[tuple[Item, int]]:
     yield {"type": f"response.{ended['status']}", "response": ended}, 0
 
 
-def _item_events(reply: Reply, item: Item, at: Item) -> Iterator[tuple[Item, int]]:
+def _item_events(reply: Reply, item: _Item, at: _Item) -> Iterator[tuple[_Item, int]]:
     """Yield what comes between the opening and the closing of an item."""
     match item["type"]:
         case "message":
@@ -308,8 +180,8 @@ def _item_events(reply: Reply, item: Item, at: Item) -> Iterator[tuple[Item, int
             yield from _summary_events(reply, item["summary"][0], {**at, "summary_index": 0})
 
 
-def _text_events(reply: Reply, part: Item, at: Item) -> Iterator[tuple[Item, int]]:
-    empty = {**part, "text": "", "logprobs": list[Item]()}
+def _text_events(reply: Reply, part: _Item, at: _Item) -> Iterator[tuple[_Item, int]]:
+    empty = {**part, "text": "", "logprobs": list[_Item]()}
     yield {"type": "response.content_part.added", **at, "part": empty}, 0
     for piece in cut_pieces(part["text"], reply.piece_chars):
         logprobs = _logprobs(piece, reply.ask.logprobs)
@@ -321,7 +193,7 @@ def _text_events(reply: Reply, part: Item, at: Item) -> Iterator[tuple[Item, int
     yield {"type": "response.content_part.done", **at, "part": part}, 0
 
 
-def _summary_events(reply: Reply, part: Item, at: Item) -> Iterator[tuple[Item, int]]:
+def _summary_events(reply: Reply, part: _Item, at: _Item) -> Iterator[tuple[_Item, int]]:
     name = "response.reasoning_summary"
     yield {"type": f"{name}_part.added", **at, "part": {**part, "text": ""}}, 0
     for piece in cut_pieces(part["text"], reply.piece_chars):
@@ -352,7 +224,7 @@ def _usage(reply: Reply) -> Mapping[str, Any]:
 OPENAI_RESPONSES: Final = ChatWire(
     name="openai_responses",
     dialect=OPENAI_DIALECT,
-    read=_read,
+    read=read_responses,
     body=_body,
     events=_events,
     error_event=_error_event,

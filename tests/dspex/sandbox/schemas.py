@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
+
+import jsonschema  # type: ignore[import-untyped] # ships no annotations
 
 from dspex.sandbox import Reasoning, Script, ScriptedCall, ToolTurn
 
-__all__ = ("ANSWER", "TALK", "THOUGHT", "THOUGHTFUL", "WEATHER")
+__all__ = ("ANSWER", "TALK", "THOUGHT", "THOUGHTFUL", "WEATHER", "check_json")
 
 WEATHER: dict[str, Any] = {
     "type": "object",
@@ -36,3 +39,8 @@ TALK = Script(
 )
 THOUGHT = "First this, then that, and so the other."
 THOUGHTFUL = Script(reasoning=Reasoning(text=THOUGHT), cached_share=0.5)
+
+
+def check_json(value: object, schema: Mapping[str, Any]) -> None:
+    """Fail unless an independent validator accepts a value."""
+    jsonschema.validate(value, schema)

@@ -225,7 +225,8 @@ class TestLimits:
     async def test_tokens_are_limited(self, chat: Chat) -> None:
         """A window's tokens are charged when requests come; then it is a 429 of the wire."""
         script = Script(answer="a", rate_limit=RateLimit(tokens=3))
-        one = chat.request(**({"max_tokens": 1} if chat.name == "anthropic" else {}))
+        changes: dict[str, Any] = {"max_tokens": 1} if chat.name == "anthropic" else {}
+        one = chat.request(**changes)
         async with serving(script) as client:
             async with client.post(**one) as first, client.post(**one) as second:
                 assert {first.status, second.status} <= {200, 429}

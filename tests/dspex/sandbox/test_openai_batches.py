@@ -28,6 +28,11 @@ async def begin(sdk: openai.AsyncOpenAI, data: bytes, endpoint: Any = CHAT) -> A
     )
 
 
+async def view(sdk: openai.AsyncOpenAI, batch: Any) -> Any:
+    """Return a batch as it is now."""
+    return await sdk.batches.retrieve(batch.id)
+
+
 async def lines_of(sdk: openai.AsyncOpenAI, identity: str | None) -> dict[str, Any]:
     """Return the lines of a file of results, by their ids."""
     assert identity is not None
@@ -52,11 +57,11 @@ async def test_life_of_a_batch() -> None:
         batch = await begin(sdk, data)
         assert (batch.status, batch.metadata) == ("in_progress", {"a": "b"})
         clock.now_s += 5
-        batch = await sdk.batches.retrieve(batch.id)
+        batch = await view(sdk, batch)
         assert (batch.status, batch.request_counts.completed) == ("in_progress", 1)
         assert batch.output_file_id is None
         clock.now_s += 5
-        batch = await sdk.batches.retrieve(batch.id)
+        batch = await view(sdk, batch)
         assert (batch.status, batch.completed_at - batch.created_at) == ("completed", 10)
         assert (batch.request_counts.completed, batch.request_counts.failed) == (2, 1)
         good = await lines_of(sdk, batch.output_file_id)

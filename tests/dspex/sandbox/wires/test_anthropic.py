@@ -6,12 +6,11 @@ import asyncio
 from typing import Any
 
 import anthropic
-import jsonschema
 import orjson
 import pytest
 
 from dspex.sandbox import MODEL_ID, Script
-from tests.dspex.sandbox.schemas import ANSWER, TALK, THOUGHT, THOUGHTFUL, WEATHER
+from tests.dspex.sandbox.schemas import ANSWER, TALK, THOUGHT, THOUGHTFUL, WEATHER, check_json
 from tests.dspex.sandbox.sdks import anthropic_sdk
 from tests.dspex.sandbox.serving import CHATS, serving, wire_counts
 
@@ -94,7 +93,7 @@ async def test_forced_tool(choice: Any) -> None:
     async with anthropic_sdk() as (sdk, _):
         answer = await sdk.messages.create(**BASE, tools=TOOLS, tool_choice=choice)
         block: Any = answer.content[0]
-        jsonschema.validate(block.input, WEATHER)
+        check_json(block.input, WEATHER)
 
 
 async def test_structured_output() -> None:
@@ -103,7 +102,7 @@ async def test_structured_output() -> None:
     async with anthropic_sdk() as (sdk, _):
         answer = await sdk.messages.create(**BASE, output_config=form)
         block: Any = answer.content[0]
-        jsonschema.validate(orjson.loads(block.text), ANSWER)
+        check_json(orjson.loads(block.text), ANSWER)
 
 
 async def test_ends() -> None:

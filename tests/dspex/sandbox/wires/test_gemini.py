@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import jsonschema
 import orjson
 import pytest
 from google.genai import errors, types
 
 from dspex.sandbox import MODEL_ID, Script
-from tests.dspex.sandbox.schemas import ANSWER, TALK, THOUGHT, THOUGHTFUL, WEATHER
+from tests.dspex.sandbox.schemas import ANSWER, TALK, THOUGHT, THOUGHTFUL, WEATHER, check_json
 from tests.dspex.sandbox.sdks import gemini_sdk
 from tests.dspex.sandbox.serving import CHATS, serving, wire_counts
 
@@ -99,7 +98,7 @@ async def test_forced_tool(names: list[str] | None) -> None:
     config = {"tools": TOOLS, "tool_config": calling}
     async with gemini_sdk() as (sdk, _):
         answer = await sdk.models.generate_content(model=MODEL_ID, contents=ASK, config=config)
-        jsonschema.validate(answer.function_calls[0].args, WEATHER)
+        check_json(answer.function_calls[0].args, WEATHER)
 
 
 @pytest.mark.parametrize("key", ["response_json_schema", "response_schema"])
@@ -109,7 +108,7 @@ async def test_structured_output(key: str) -> None:
     config = {"response_mime_type": "application/json", key: schema}
     async with gemini_sdk() as (sdk, _):
         answer = await sdk.models.generate_content(model=MODEL_ID, contents=ASK, config=config)
-        jsonschema.validate(orjson.loads(answer.candidates[0].content.parts[0].text), schema)
+        check_json(orjson.loads(answer.candidates[0].content.parts[0].text), schema)
 
 
 async def test_candidates_logprobs_and_ends() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 from typing import Any
 
-import jsonschema
 import openai
 import orjson
 import pytest
@@ -14,7 +13,7 @@ from hypothesis import given, strategies as st
 from dspex.sandbox import MODEL_ID, Script
 from dspex.sandbox.exchange import RequestError
 from dspex.sandbox.wires import OPENAI_CHAT, OPENAI_DIALECT, Target
-from tests.dspex.sandbox.schemas import ANSWER, TALK, THOUGHT, THOUGHTFUL, WEATHER
+from tests.dspex.sandbox.schemas import ANSWER, TALK, THOUGHT, THOUGHTFUL, WEATHER, check_json
 from tests.dspex.sandbox.sdks import openai_sdk
 from tests.dspex.sandbox.serving import wire_counts
 
@@ -68,7 +67,7 @@ class TestSdk:
                 )
                 calls: Any = answer.choices[0].message.tool_calls
                 arguments = orjson.loads(calls[0].function.arguments)
-                jsonschema.validate(arguments, WEATHER)
+                check_json(arguments, WEATHER)
                 assert arguments == {"city": "How is the weather?", "days": 1}
 
     async def test_tools_that_may_not_be_called(self) -> None:
@@ -86,7 +85,7 @@ class TestSdk:
             answer = await sdk.chat.completions.create(
                 model=MODEL_ID, messages=ASK, response_format=form
             )
-            jsonschema.validate(orjson.loads(answer.choices[0].message.content or ""), ANSWER)
+            check_json(orjson.loads(answer.choices[0].message.content or ""), ANSWER)
 
     async def test_any_json_object(self) -> None:
         """`json_object` is answered with an object."""
@@ -152,7 +151,7 @@ class TestSdk:
                 await sdk.chat.completions.create(model=MODEL_ID, messages=ASK)
 
         async with openai_sdk(script, "right") as (sdk, _):
-            assert await sdk.chat.completions.create(model=MODEL_ID, messages=ASK)
+            await sdk.chat.completions.create(model=MODEL_ID, messages=ASK)
 
 
 class TestRead:
