@@ -24,10 +24,16 @@ import orjson
 from benchmarks import (
     p1_client_call,
     p2_evaluate,
+    p3_in_flight,
     p4_peers,
+    p5_cache,
     p6_import,
     p7_supervision,
     p8_bootstrap,
+    p10_million,
+    p12_tls,
+    p13_adapters,
+    telemetry,
 )
 from benchmarks.figures import Figure, machine, table, to_json
 from benchmarks.servers import load_server, server_words
@@ -40,10 +46,16 @@ _BENCHMARKS: Final[Mapping[str, Benchmark]] = MappingProxyType(
     {
         "P1": p1_client_call.measure_aim,
         "P2": p2_evaluate.measure_aim,
+        "P3": p3_in_flight.measure_aim,
         "P4": p4_peers.measure_aim,
+        "P5": p5_cache.measure_aim,
         "P6": p6_import.measure_aim,
         "P7": p7_supervision.measure_aim,
         "P8": p8_bootstrap.measure_aim,
+        "P10": p10_million.measure_aim,
+        "P12": p12_tls.measure_aim,
+        "P13": p13_adapters.measure_aim,
+        "PT": telemetry.measure_aim,
     }
 )
 

@@ -56,10 +56,17 @@ http {{
   scgi_temp_path {folder}/scgi;
   uwsgi_temp_path {folder}/uwsgi;
   server {{
-    listen 127.0.0.1:{port} backlog=65535;
-{locations}
+    listen 127.0.0.1:{port}{ssl} backlog=65535;
+{tls}{locations}
   }}
 }}
+"""
+
+
+_TLS: Final = """\
+    ssl_certificate {folder}/cert.pem;
+    ssl_certificate_key {folder}/key.pem;
+    ssl_session_cache off;
 """
 
 
@@ -92,10 +99,18 @@ def server_words() -> str:
 
 
 @asynccontextmanager
-async def load_server(latencies_s: Iterable[float]) -> AsyncIterator[LoadServer]:
-    """Run the best server there is, with a base URL for each of the latencies."""
+async def load_server(
+    latencies_s: Iterable[float], *, tls: bool = False
+) -> AsyncIterator[LoadServer]:
+    """Run the best server there is, with a base URL for each of the latencies.
+
+    With `tls` it has a certificate of its own making, which only nginx can show.
+    """
     found = find_nginx()
-    start = _sandbox(latencies_s) if found is None else _nginx(*found, latencies_s)
+    if found is None and tls:
+        raise RuntimeError("TLS is measured against nginx with its echo module: install both")
+
+    start = _sandbox(latencies_s) if found is None else _nginx(*found, latencies_s, tls=tls)
     async with start as server:
         yield server
 
@@ -114,26 +129,45 @@ async def _sandbox(latencies_s: Iterable[float]) -> AsyncIterator[LoadServer]:
 
 @asynccontextmanager
 async def _nginx(
-    program: str, module: Path, latencies_s: Iterable[float]
+    program: str, module: Path, latencies_s: Iterable[float], *, tls: bool
 ) -> AsyncIterator[LoadServer]:
     port = _free_port()
     names = {latency_s: f"/s{index}/v1" for index, latency_s in enumerate(latencies_s)}
     with tempfile.TemporaryDirectory(prefix="dspex-nginx-") as name:
         folder = Path(name)
         config = folder / "nginx.conf"
-        config.write_text(_nginx_config(module, folder, port, names))
+        if tls:
+            await _make_certificate(folder)
+
+        config.write_text(_nginx_config(module, folder, port, names, tls=tls))
         process = await asyncio.create_subprocess_exec(
             program, "-p", name, "-e", f"{name}/error.log", "-c", str(config)
         )
         try:
             await _listening(process, port, folder / "error.log")
-            base_urls = {s: f"http://127.0.0.1:{port}{path}" for s, path in names.items()}
+            root = f"{'https' if tls else 'http'}://127.0.0.1:{port}"
+            base_urls = {s: f"{root}{path}" for s, path in names.items()}
             yield LoadServer("fixed-answer", base_urls)
         finally:
             await _stop(process)
 
 
-def _nginx_config(module: Path, folder: Path, port: int, names: Mapping[float, str]) -> str:
+async def _make_certificate(folder: Path) -> None:
+    """Write a self-signed certificate and its key."""
+    options = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2"
+    process = await asyncio.create_subprocess_exec(
+        "openssl",
+        *options.split(),
+        *("-subj", "/CN=127.0.0.1", "-keyout", folder / "key.pem", "-out", folder / "cert.pem"),
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    if await process.wait() != 0:
+        raise RuntimeError("openssl made no certificate")
+
+
+def _nginx_config(
+    module: Path, folder: Path, port: int, names: Mapping[float, str], *, tls: bool
+) -> str:
     locations = "\n".join(_location(path, latency_s) for latency_s, path in names.items())
     return _CONFIG.format(
         module=module,
@@ -141,6 +175,8 @@ def _nginx_config(module: Path, folder: Path, port: int, names: Mapping[float, s
         connections=_FILES - 100,
         folder=folder,
         port=port,
+        tls=_TLS.format(folder=folder) if tls else "",
+        ssl=" ssl" if tls else "",
         locations=locations,
     )
 

@@ -7,6 +7,7 @@ import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from dspex.clients.tls import shrink_tls_buffers
 from dspex.effects.draining import Draining, enter_draining
 from supervision import run as run_supervised
 
@@ -29,11 +30,12 @@ def run(main: Callable[[], Coroutine[Any, Any, T]]) -> T:
     process exits with 128 + the signal's number: 130 after Ctrl-C.
 
     The process's limit of open files is raised as far as it may, since each call in flight holds a
-    connection, and its garbage collector is tuned; nothing else in the library does either, and
-    nothing else handles signals.
+    connection; its garbage collector is tuned, and asyncio's buffers for TLS are made smaller.
+    Nothing else in the library does any of it, and nothing else handles signals.
     """
     _raise_open_file_limit()
     tune_garbage_collection()
+    shrink_tls_buffers()
     draining = Draining()
 
     async def drainable() -> T:

@@ -120,6 +120,7 @@ class Engine:
         self._exhausted = False
         self._closed = False
         self._asking = False
+        self._asked = False
         self._index = 0
         self._waiter: asyncio.Future[None] | None = None
         self._enders: list[asyncio.Future[None]] = []
@@ -332,6 +333,7 @@ class Engine:
             self.owner.add_engine(self)
             self._pump.begin(contain(self._read, source))
         else:
+            self._asked = True
             _wake(self._room)
 
     async def _read(self, source: AsyncIterator[Any]) -> None:
@@ -359,10 +361,18 @@ class Engine:
                 await cast("Callable[[], Awaitable[None]]", close)()
 
     async def _wait_room(self) -> None:
-        # Without somebody asking for results nothing is read, or it would pile up.
-        while not (self._asking and self._has_room()):
+        # Without somebody asking for results nothing is read, or it would pile up. Who has asked
+        # and been served at once, before this task had its turn, has asked for every free place.
+        while not self._is_wanted():
             self._room = self.owner.tree_context.loop.create_future()
             await self._room
+
+    def _is_wanted(self) -> bool:
+        if self._has_room():
+            return self._asking or self._asked
+
+        self._asked = False
+        return False
 
     def _forget_if_idle(self) -> None:
         if not self._running and self._pump is None:

@@ -11,6 +11,7 @@ from tests.support.project import ROOT, Import, imports, module_name, modules
 
 # From the ground up: a package may import from those before it and from itself.
 LAYERS = (
+    "threads",
     "usage",
     "errors",
     "effects",

@@ -11,6 +11,7 @@ from dspex.adapters.objects import fields_of_object
 from dspex.adapters.rendering import render_field
 from dspex.adapters.sections import COMPLETED, header, split_sections
 from dspex.adapters.streaming_chat import ChatStreamParser
+from dspex.adapters.tags import split_tags
 from dspex.adapters.text_adapter import TextAdapter
 
 if TYPE_CHECKING:
@@ -69,8 +70,10 @@ class ChatAdapter(TextAdapter):
         return "\n\n".join(sections) + _END
 
     def find(self, text: str, names: Mapping[str, str]) -> Mapping[str, Any]:
-        """Return the sections of an answer; one without any is read as one JSON object."""
-        return split_sections(text, names) or fields_of_object(text, names)
+        """Return the sections of an answer; one without any is read in the other forms."""
+        return (
+            split_sections(text, names) or fields_of_object(text, names) or split_tags(text, names)
+        )
 
     def stream_parser(self, signature: Signature) -> ChatStreamParser:
         """Return what reads one answer while it comes."""

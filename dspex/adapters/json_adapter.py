@@ -13,6 +13,7 @@ from dspex.adapters.protocol import DEFAULT_COMPAT, DEFAULT_SAMPLING
 from dspex.adapters.schema import plain_schema, strict_schema
 from dspex.adapters.sections import header, split_sections
 from dspex.adapters.streaming_json import JSONStreamParser
+from dspex.adapters.tags import split_tags
 from dspex.adapters.text_adapter import TextAdapter
 from dspex.messages import (
     Choice,
@@ -137,11 +138,13 @@ class JSONAdapter(TextAdapter):
         return json.dumps(data, indent=2, ensure_ascii=False)
 
     def find(self, text: str, names: Mapping[str, str]) -> Mapping[str, Any]:
-        """Return the values of the object; an answer without any is read as sections."""
+        """Return the values of the object; an answer without any is read in the other forms."""
         if "[[ ##" in text and not text.lstrip().startswith("{"):
-            return split_sections(text, names) or fields_of_object(text, names)
+            found = split_sections(text, names) or fields_of_object(text, names)
+        else:
+            found = fields_of_object(text, names) or split_sections(text, names)
 
-        return fields_of_object(text, names) or split_sections(text, names)
+        return found or split_tags(text, names)
 
     def stream_parser(self, signature: Signature) -> JSONStreamParser:
         """Return what reads one answer while it comes."""

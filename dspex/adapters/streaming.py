@@ -81,6 +81,11 @@ class StreamParser(ABC):
             by_tool=by_tool,
         )
 
+    @property
+    def text(self) -> str:
+        """What of the answer has come so far."""
+        return self._text
+
     def take(self, event: StreamEvent) -> list[FieldDelta]:
         """Return what an event of the first choice adds to the fields."""
         if isinstance(event, TextDelta) and event.choice == 0:

@@ -1,4 +1,4 @@
-"""One try of one call as a stream of events: `stream` hands them on, `complete` folds them."""
+"""One try of one call: encoded, posted, decoded, and what went wrong classified."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from dspex.clients.wire.base import EmbeddingWire, EncodedRequest, Wire
     from dspex.messages import EmbedRequest, EmbedResponse
 
-__all__ = ("NOT_ENCODED", "attempt", "attempt_embedding")
+__all__ = ("NOT_ENCODED", "attempt", "attempt_embedding", "attempt_streaming")
 
 NOT_ENCODED: Final = "encode"
 """The stage of an error before anything was sent: the wire cannot say what is asked."""
@@ -35,26 +35,16 @@ _MAY_RAISE: Final[tuple[type[Exception], ...]] = (
 
 
 async def attempt(
-    transport: Transport,
-    wire: Wire,
-    compat: Compat,
-    request: Request,
-    *,
-    provider: str,
-    stream: bool,
-) -> AsyncGenerator[StreamEvent, None]:
-    """Ask once: yield the answer's events, of which a StreamEnd with the Response is the last.
-
-    With `stream` they are one StreamStart, deltas, and the end; without it the wire has nothing to
-    say before the answer is complete, and the end is all there is.
+    transport: Transport, wire: Wire, compat: Compat, request: Request, *, provider: str
+) -> Response:
+    """Ask once and return the whole answer.
 
     Raises:
         ProviderError: classified, with the provider's and the model's name.
     """
-    encoded = _encoded(wire, compat, request, provider, stream=stream)
-    started = False
+    encoded = _encoded(wire, compat, request, provider, stream=False)
     stage = "first byte"
-    post = transport.post(wire.url_path(request, stream=stream), encoded.body)
+    post = transport.post(wire.url_path(request, stream=False), encoded.body)
     try:
         async with post as reply:
             stage = "body"
@@ -62,27 +52,52 @@ async def attempt(
                 raise await _refusal(reply, provider, request.model)
 
             request_id = _request_id(reply)
-            if not stream:
-                response = wire.decode(await reply.read())
-                yield StreamEnd(_complete(response, encoded, request_id))
-                return
+            response = wire.decode(await reply.read())
+    except ProviderError as exc:
+        raise _named(exc, provider, request.model) from exc.__cause__
+    except _MAY_RAISE as exc:
+        raise to_exception(_broken(exc, transport, post, provider, request.model, stage)) from exc
 
+    return _complete(response, encoded, request_id)
+
+
+async def attempt_streaming(
+    transport: Transport, wire: Wire, compat: Compat, request: Request, *, provider: str
+) -> AsyncGenerator[list[StreamEvent], None]:
+    """Ask once: yield the events of each chunk: one StreamStart, deltas, and the StreamEnd.
+
+    A chunk without events is an empty list: a server that keeps the connection alive while the
+    model thinks is not silent.
+
+    Raises:
+        ProviderError: classified, with the provider's and the model's name.
+    """
+    encoded = _encoded(wire, compat, request, provider, stream=True)
+    stage = "first byte"
+    post = transport.post(wire.url_path(request, stream=True), encoded.body)
+    try:
+        async with post as reply:
+            stage = "body"
+            if reply.status != 200:
+                raise await _refusal(reply, provider, request.model)
+
+            request_id = _request_id(reply)
             decoder = wire.stream_decoder()
             async for chunk in reply.chunks():
-                for event in decoder.feed(chunk):
-                    started = True
-                    yield _finished(event, encoded, request_id)
-                    if type(event) is StreamEnd:
-                        # What follows is no part of the answer, and may be long in coming.
-                        return
+                events = decoder.feed(chunk)
+                ended = _finish(events, encoded, request_id)
+                yield events
+                if ended:
+                    # What follows is no part of the answer, and may be long in coming.
+                    return
 
-            for event in decoder.close():
-                yield _finished(event, encoded, request_id)
+            events = decoder.close()
+            _finish(events, encoded, request_id)
+            yield events
     except ProviderError as exc:
-        raise _named(exc, provider, request.model, delivered=started) from exc.__cause__
+        raise _named(exc, provider, request.model) from exc.__cause__
     except _MAY_RAISE as exc:
-        data = _broken(exc, transport, post, provider, request.model, stage)
-        raise to_exception(replace(data, delivered=started)) from exc
+        raise to_exception(_broken(exc, transport, post, provider, request.model, stage)) from exc
 
 
 async def attempt_embedding(
@@ -115,7 +130,7 @@ async def attempt_embedding(
             _check_count(request, response)
             request_id = _request_id(reply) or response.request_id
     except ProviderError as exc:
-        raise _named(exc, provider, request.model, delivered=False) from exc.__cause__
+        raise _named(exc, provider, request.model) from exc.__cause__
     except _MAY_RAISE as exc:
         raise to_exception(_broken(exc, transport, post, provider, request.model, stage)) from exc
 
@@ -172,11 +187,14 @@ def _not_encoded(exc: ProviderError, provider: str, model: str) -> ProviderError
     return to_exception(replace(exc.data, provider=provider, model=model, stage=NOT_ENCODED))
 
 
-def _finished(event: StreamEvent, encoded: EncodedRequest, request_id: str | None) -> StreamEvent:
-    if isinstance(event, StreamEnd):
-        return StreamEnd(_complete(event.response, encoded, request_id))
+def _finish(events: list[StreamEvent], encoded: EncodedRequest, request_id: str | None) -> bool:
+    """Complete the response if it is there, and tell whether it is."""
+    last = events[-1] if events else None
+    if not isinstance(last, StreamEnd):
+        return False
 
-    return event
+    _complete(last.response, encoded, request_id)
+    return True
 
 
 def _complete(response: Response, encoded: EncodedRequest, request_id: str | None) -> Response:
@@ -197,6 +215,5 @@ def _closed_under(provider: str, model: str) -> ErrorData:
     )
 
 
-def _named(exc: ProviderError, provider: str, model: str, *, delivered: bool) -> ProviderError:
-    data = replace(exc.data, provider=provider, model=model, delivered=delivered)
-    return to_exception(data)
+def _named(exc: ProviderError, provider: str, model: str) -> ProviderError:
+    return to_exception(replace(exc.data, provider=provider, model=model))

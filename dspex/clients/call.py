@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, ClassVar, Final, Self
 
 from dspex.clients.drawing import most_of
-from dspex.clients.limits.estimates import estimate_usage
+from dspex.clients.limits.estimates import estimate_usage, guess_unfinished
 from dspex.clients.reports import (
     report_abandoned,
     report_answer,
@@ -40,6 +40,8 @@ NOT_SENT: Final = frozenset(
 
 _ON_THE_WIRE: Final = frozenset({"attempt", "first byte", "between chunks"})
 
+_NOTHING: Final = Usage()
+
 
 class Call(Timeout):
     """A call as a block: entering counts it in flight, leaving settles its accounts.
@@ -50,7 +52,8 @@ class Call(Timeout):
 
     `cut_short` says that a retry was left out for lack of time: the error is then this call's own,
     and not one that an equal call would have met. `bound` is the output bound that a budget added
-    to the request.
+    to the request. `heard` is how many characters of a stream were handed on: a call that is given
+    up while the provider works on it counts what was asked and heard, as a guess.
 
     Args:
         endpoint: who is asked.
@@ -66,6 +69,7 @@ class Call(Timeout):
         "bound",
         "cut_short",
         "endpoint",
+        "heard",
         "limit_s",
         "request",
         "response",
@@ -103,6 +107,7 @@ class Call(Timeout):
         self.attempts: list[Attempt] = []
         self.bound: DroppedParam | None = None
         self.cut_short = False
+        self.heard = 0
         self.response: Response | None = None
 
     def __enter__(self) -> Self:
@@ -140,6 +145,7 @@ class Call(Timeout):
             self._fail(exc)
         elif exc is not None:
             report_abandoned(self)
+            self._count_unanswered(given_up=True)
 
     def require_time(self) -> None:
         """Raise if the time is up before anything was asked, the budget's or the call's."""
@@ -212,12 +218,23 @@ class Call(Timeout):
         self.endpoint.failed += 1
         self.endpoint.tally.failed(error.data.kind)
         report_failure(self, error)
-        if self.scope.meter is not None:
-            # Our own tries: who follows another's flight has that one's tries in its error. A call
-            # that never left, because of a breaker, a budget or a limit, is none.
-            own = Usage(calls=int(self._was_sent()), failed_attempts=len(self.attempts))
-            used = sum((tried.usage for tried in self.attempts), own)
-            self.scope.meter.add(used, self.endpoint.name, self.request.model)
+        self._count_unanswered(given_up=error.data.kind is ErrorKind.DEADLINE)
+
+    def _count_unanswered(self, *, given_up: bool) -> None:
+        meter = self.scope.meter
+        if meter is None:
+            return
+
+        # Our own tries: who follows another's flight has that one's tries in its error. A call
+        # that never left, because of a breaker, a budget or a limit, is none.
+        own = Usage(calls=int(self._was_sent()), failed_attempts=len(self.attempts))
+        used = sum((tried.usage for tried in self.attempts), own)
+        if self.heard or (given_up and self.stage in _ON_THE_WIRE):
+            price = self.endpoint.prices.get(self.request.model)
+            used += guess_unfinished(self.estimate(), price, self.heard)
+
+        if used != _NOTHING:
+            meter.add(used, self.endpoint.name, self.request.model)
 
 
 def _round_up(seconds: float) -> float:

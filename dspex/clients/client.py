@@ -20,6 +20,7 @@ from dspex.effects import LIVE, Effect, current
 from dspex.messages import (
     EmbedRequest,
     EmbedResponse,
+    FinishReason,
     Request,
     Response,
     StreamEnd,
@@ -241,8 +242,15 @@ async def ask_once(
         store.fail(key, exc, own=call.cut_short)
         raise
 
-    store.land(key, response, keep=keep)
+    store.land(key, response, keep=keep and not _is_stump(call, response))
     return response
+
+
+def _is_stump(call: Call, response: Response) -> bool:
+    """Tell whether a budget's bound, and not the caller's, has cut the answer off."""
+    return call.bound is not None and any(
+        choice.finish_reason is FinishReason.LENGTH for choice in response.choices
+    )
 
 
 def as_events(response: Response) -> Iterator[StreamEvent]:

@@ -133,12 +133,13 @@ async def _ask(call: EmbedCall, wire: EmbeddingWire) -> EmbedResponse:
                 response = await attempt_embedding(
                     this.transport, wire, endpoint.compat, call.texts, provider=endpoint.name
                 )
+                response = _finish(call, response)
                 this.response = in_words(response)
 
         except ProviderError as exc:
             await recover(call, exc)
         else:
-            return _finish(call, response)
+            return response
 
 
 def _finish(call: EmbedCall, response: EmbedResponse) -> EmbedResponse:

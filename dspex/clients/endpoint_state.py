@@ -113,7 +113,7 @@ class EndpointState:
             input_tokens_per_min=settings.input_tokens_per_minute,
             output_tokens_per_min=settings.output_tokens_per_minute,
         )
-        self.quota.max_waiting = settings.max_waiting
+        self.quota.set_max_waiting(settings.max_waiting)
         if any(getattr(old, name) != getattr(settings, name) for name in _OF_USERS):
             self.quota.set_users(_user_limits(settings))
 

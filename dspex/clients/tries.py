@@ -8,12 +8,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dspex.clients.admission import Try, admit, too_slow
-from dspex.clients.attempt import attempt
+from dspex.clients.attempt import attempt, attempt_streaming
 from dspex.clients.call import NOT_SENT, Call
 from dspex.clients.prices import priced
 from dspex.clients.reports import report_retry
 from dspex.errors import ErrorKind, ProviderError, to_exception
-from dspex.messages import StreamEnd, fill
+from dspex.messages import StreamEnd, StreamStart, TextDelta, ToolCallDelta, fill
 from supervision.deadline import Timeout
 
 if TYPE_CHECKING:
@@ -37,9 +37,15 @@ async def ask(call: Call) -> Response:
     while True:
         try:
             with await admit(call, call.endpoint.settings.attempt_timeout_s) as this:
-                async for event in _events(call, this.transport, stream=False):
-                    if type(event) is StreamEnd:
-                        this.response = _finish(call, event.response)
+                endpoint = call.endpoint
+                response = await attempt(
+                    this.transport,
+                    endpoint.wire,
+                    endpoint.compat,
+                    call.request,
+                    provider=endpoint.name,
+                )
+                this.response = _finish(call, response)
 
         except ProviderError as exc:
             await recover(call, exc)
@@ -49,48 +55,64 @@ async def ask(call: Call) -> Response:
 
 
 async def ask_streaming(call: Call) -> AsyncGenerator[StreamEvent, None]:
-    """Yield the answer as it comes; a try that failed before anything came is repeated.
+    """Yield the answer as it comes; a try that failed before the first token is repeated.
+
+    The start is held back until then: servers are quick to begin an answer that they never give,
+    and who has seen one start must not see another.
 
     Raises:
         ProviderError: the last try's, with all of them in it.
     """
     call.require_time()
+    told = False
     while True:
+        start: StreamStart | None = None
         try:
             with await _admit_in_time(call) as this:
                 async with (
-                    aclosing(_events(call, this.transport, stream=True)) as events,
-                    aclosing(_in_time(call, events)) as timely,
+                    aclosing(_events(call, this.transport)) as chunks,
+                    aclosing(_in_time(call, chunks)) as timely,
                 ):
                     async for event in timely:
-                        if isinstance(event, StreamEnd):
+                        if isinstance(event, StreamStart):
+                            start = event
+                            continue
+
+                        told = True
+                        if start is not None:
+                            yield start
+                            start = None
+
+                        if isinstance(event, TextDelta):
+                            call.heard += len(event.text)
+                        elif isinstance(event, ToolCallDelta):
+                            call.heard += len(event.arguments)
+                        elif isinstance(event, StreamEnd):
                             this.response = call.response = _finish(call, event.response)
 
                         yield event
 
         except ProviderError as exc:
             with _Deadline(call):
-                await recover(call, exc)
+                await recover(call, _delivered(exc) if told else exc)
         else:
             return
 
 
-def _events(call: Call, transport: Transport, *, stream: bool) -> AsyncGenerator[StreamEvent, None]:
+def _events(call: Call, transport: Transport) -> AsyncGenerator[list[StreamEvent], None]:
     endpoint = call.endpoint
-    return attempt(
-        transport,
-        endpoint.wire,
-        endpoint.compat,
-        call.request,
-        provider=endpoint.name,
-        stream=stream,
+    return attempt_streaming(
+        transport, endpoint.wire, endpoint.compat, call.request, provider=endpoint.name
     )
 
 
 async def _in_time(
-    call: Call, events: AsyncGenerator[StreamEvent, None]
+    call: Call, chunks: AsyncGenerator[list[StreamEvent], None]
 ) -> AsyncGenerator[StreamEvent, None]:
-    """Yield events that come in time. No deadline runs while the consumer works on one."""
+    """Yield the events of chunks that come in time.
+
+    No deadline runs while the consumer works on one.
+    """
     settings = call.endpoint.settings
     stage, limit_s = "first byte", settings.first_byte_timeout_s
     while True:
@@ -99,15 +121,16 @@ async def _in_time(
         block = call.endpoint.deadlines.timeout(min(limit_s, left_s))
         try:
             with block:
-                event = await anext(events, None)
+                events = await anext(chunks, None)
         except TimeoutError as exc:
-            late = call.late() if left_s < limit_s else too_slow(call, limit_s)
-            raise _delivered(late) if stage == "between chunks" else late from exc
+            raise (call.late() if left_s < limit_s else too_slow(call, limit_s)) from exc
 
-        if event is None:
+        if events is None:
             return
 
-        yield event
+        for event in events:
+            yield event
+
         stage, limit_s = "between chunks", settings.idle_timeout_s
 
 
@@ -184,4 +207,6 @@ def _finish(call: Call, response: Response) -> Response:
 
 def _delivered(error: ProviderError) -> ProviderError:
     """Mark an error as having come after part of the answer had been handed on."""
-    return to_exception(replace(error.data, delivered=True))
+    marked = to_exception(replace(error.data, delivered=True))
+    marked.__cause__ = error.__cause__
+    return marked

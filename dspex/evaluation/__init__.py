@@ -6,7 +6,9 @@
   is a sink that the run can be resumed from, after whatever ended it.
 - A `Reducer` makes one score of those of several epochs.
 - A metric is any function of example and prediction; those here are values that can be saved.
-- `compare` tells whether one report is better than another, example by example.
+- `compare` tells whether one report is better than another, example by example; `EarlyStop` when a
+  candidate is not worth running on.
+- `load_dataset` reads examples from files and tables.
 - An `Executor` runs the examples: tasks of this event loop, or whatever speaks its protocol.
 
 Invariants. An outage is no score: `unavailable` is kept apart from `failed`, run again, and left
@@ -24,16 +26,26 @@ A signal under `dspex.run` first lets what is in flight come home.
 
 from __future__ import annotations
 
+from dspex.evaluation.clusters import ClusterKey
 from dspex.evaluation.comparison import Comparison, Flip, compare
+from dspex.evaluation.datasets import RowDataset, TableDataset, load_dataset
 from dspex.evaluation.evaluator import Evaluation, evaluate
 from dspex.evaluation.executor import Executor, LocalExecutor
 from dspex.evaluation.metrics import (
+    Judge,
     Metric,
     Score,
+    SemanticF1,
+    all_of,
+    any_of,
     contains,
     exact_match,
     f1,
+    judge,
+    minimum,
     passage_match,
+    semantic_f1,
+    weighted,
 )
 from dspex.evaluation.outcome import Failure, Outcome, Status
 from dspex.evaluation.progress import Progress
@@ -41,16 +53,20 @@ from dspex.evaluation.reducers import AtLeast, PassAt, Reducer, at_least, pass_a
 from dspex.evaluation.report import Counts, Report
 from dspex.evaluation.run_file import Resumable, RunFile, read_run
 from dspex.evaluation.sink import JsonlSink, MemorySink, Sink, read_outcomes
+from dspex.evaluation.stopping import EarlyStop, Standing
 
 __all__ = (
     "AtLeast",
+    "ClusterKey",
     "Comparison",
     "Counts",
+    "EarlyStop",
     "Evaluation",
     "Executor",
     "Failure",
     "Flip",
     "JsonlSink",
+    "Judge",
     "LocalExecutor",
     "MemorySink",
     "Metric",
@@ -60,18 +76,29 @@ __all__ = (
     "Reducer",
     "Report",
     "Resumable",
+    "RowDataset",
     "RunFile",
     "Score",
+    "SemanticF1",
     "Sink",
+    "Standing",
     "Status",
+    "TableDataset",
+    "all_of",
+    "any_of",
     "at_least",
     "compare",
     "contains",
     "evaluate",
     "exact_match",
     "f1",
+    "judge",
+    "load_dataset",
+    "minimum",
     "pass_at",
     "passage_match",
     "read_outcomes",
     "read_run",
+    "semantic_f1",
+    "weighted",
 )

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeAlias
 
 from dspex.errors import DatasetError, EvaluationError
 from dspex.signatures.encoding import digest, to_jsonable
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from dspex.signatures.example import Example
 
 __all__ = ("ClusterKey", "Clusters")

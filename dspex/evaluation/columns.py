@@ -1,6 +1,7 @@
 """One narrow row per run of an example: all that is kept in memory of a million outcomes.
 
-Thirty bytes a row: the score, the key, where the outcome is stored, the latency, the status.
+25 bytes a row: the score, the key, where the outcome is stored, the latency, the status; 29 once
+the store is larger than four gigabytes.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ NOT_STORED: Final = -1
 
 _STATUSES: Final = (None, Status.SCORED, Status.FAILED, Status.UNAVAILABLE)
 _CODES: Final = {status: code for code, status in enumerate(_STATUSES) if status is not None}
+_NO_FIGURE: Final = (math.nan,)
 _GROUP_SHIFT: Final = 2
 _STATUS_MASK: Final = (1 << _GROUP_SHIFT) - 1
 _CODE_LIMIT: Final = 256
@@ -42,7 +44,7 @@ class Columns:
         self._codes = bytearray()
         self.scores: array[float] = array("d")
         self.keys: array[int] = array("Q")
-        self._places: array[int] = array("q")
+        self._places: array[int] = array("I")  # one more than the place, 0: none
         self.latencies: array[float] = array("f")
         self.clusters: array[int] | None = None
 
@@ -74,15 +76,21 @@ class Columns:
         self._codes[index] = _CODES[outcome.status] | group << _GROUP_SHIFT
         self.scores[index] = math.nan if score is None else score
         self.keys[index] = int(outcome.key, 16)
-        self._places[index] = place
+        try:
+            self._places[index] = place + 1
+        except OverflowError:
+            self._places = array("Q", self._places)
+            self._places[index] = place + 1
+
         self.latencies[index] = outcome.latency_s
 
     def _grow(self, more: int) -> None:
         self._codes.extend(bytes(more))
-        self.keys.extend([0] * more)
-        self._places.extend([NOT_STORED] * more)
-        for column in (self.scores, self.latencies):
-            column.extend([math.nan] * more)
+        for column in (self.keys, self._places):
+            column.frombytes(bytes(more * column.itemsize))
+
+        for figures in (self.scores, self.latencies):
+            figures.extend(_NO_FIGURE if more == 1 else _NO_FIGURE * more)
 
     def status(self, row: int) -> Status | None:
         """Return how `row` ended; None: it did not."""
@@ -99,7 +107,11 @@ class Columns:
 
     def place(self, row: int) -> int:
         """Return the number under which the outcome is stored, or NOT_STORED."""
-        return self._places[row]
+        return self._places[row] - 1
+
+    def forget_place(self, row: int) -> None:
+        """Note that the outcome is not stored after all."""
+        self._places[row] = NOT_STORED + 1
 
     def count(self, status: Status) -> int:
         """Return how many rows ended like that."""

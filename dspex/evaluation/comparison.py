@@ -11,8 +11,7 @@ from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from dspex.errors import EvaluationError
-from dspex.evaluation.reports.comparison_page import comparison_page
-from dspex.evaluation.reports.files import write_text
+from dspex.evaluation.reports import comparison_page, write_text
 from dspex.evaluation.text import count, rows
 
 if TYPE_CHECKING:
@@ -108,7 +107,7 @@ class Comparison:
         pairs = [
             ("score", f"{self.score_before:.3f} -> {self.score_after:.3f}"),
             ("difference", shown),
-            ("test", f"p {_p_text(self.p_value)} ({self.test}): {self.verdict}"),
+            ("test", f"p {self.p_text} ({self.test}): {self.verdict}"),
             ("examples", f"{self.pairs:,} in both{self._clusters_text()}{self._missing_text()}"),
             ("changed", f"{self.improved:,} better, {self.worsened:,} worse"),
         ]
@@ -120,6 +119,11 @@ class Comparison:
             pairs.append(("e.g.", ", ".join(_flip_text(flip) for flip in self.flipped[:5])))
 
         return rows(f"{self.before} -> {self.after}  by {self.metric}", pairs)
+
+    @property
+    def p_text(self) -> str:
+        """The p-value with its sign, as it is printed."""
+        return f"= {self.p_value:.2g}" if self.p_value >= 0.0001 else "< 0.0001"
 
     @property
     def verdict(self) -> str:
@@ -146,18 +150,12 @@ class Comparison:
 
 
 _PLAIN: Final = tuple(
-    name
-    for name in Comparison.__dataclass_fields__
-    if name not in ("_", "interval", "flipped")
+    name for name in Comparison.__dataclass_fields__ if name not in ("_", "interval", "flipped")
 )
 
 
-def _p_text(p_value: float) -> str:
-    return f"= {p_value:.2g}" if p_value >= 0.0001 else "< 0.0001"
-
-
 def _flip_text(flip: Flip) -> str:
-    return f"{flip.index}: {flip.before:g} -> {flip.after:g}"
+    return f"{flip.index}: {flip.before:.3g} -> {flip.after:.3g}"
 
 
 def compare(before: Report, after: Report, *, seed: int = 0) -> Comparison:

@@ -74,15 +74,17 @@ async def evaluate(
         failure_score: see `on_error`.
         max_errors: stop at so many examples without a score (an int), or at such a share of them
             (a float up to 1, judged from 20 examples on). Failed and unavailable count alike.
-        max_outage_s: while a provider's breaker is open no examples are started; stop when it has
-            been open for so long without a call getting through. Also bounds the time in which
-            unavailable examples are run again at the end.
+        max_outage_s: while a provider's breaker is open no examples are started but for a few
+            that ask whether it is back; stop when it has been open for so long without a call
+            getting through. Also bounds the time in which unavailable examples are run again at
+            the end.
         epochs: how often each example is run. Each epoch has a sample number, so that neither the
             cache nor a replay gives one epoch the answer of another.
         reduce: what an example counts, from the scores of its epochs: "mean", "median", "mode",
             `pass_at(k)` or `at_least(k)`. One whose missing epochs could turn it does not count.
         budget: what the model calls may use in all; never overshot. Examples that meet the empty
-            purse are unavailable, and none is started after them.
+            purse are unavailable, and none is started after them. A run that is resumed has what is
+            given then, whatever its earlier sessions used.
         run_id: the name of a run that can be resumed: run again under the same name with the same
             program, metric and dataset, it calls only what is missing. Needs a `sink` that is a
             folder for such runs, or a RunFile.

@@ -129,7 +129,7 @@ async def run_example(
                 raise
 
             error = exc
-        except (Exception, SystemExit, KeyboardInterrupt) as exc:
+        except (Exception, SystemExit, KeyboardInterrupt, BaseExceptionGroup) as exc:
             error = exc
 
     try:

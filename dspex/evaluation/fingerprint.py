@@ -11,7 +11,7 @@ import hashlib
 import inspect
 from dataclasses import dataclass
 from types import CodeType, FunctionType, MethodType
-from typing import TYPE_CHECKING, Any, Final, Protocol, Self, runtime_checkable
+from typing import TYPE_CHECKING, Any, Final, Protocol, Self, cast, runtime_checkable
 
 from dspex.recipe import recipe_of
 from dspex.signatures.encoding import digest
@@ -136,7 +136,14 @@ def _code_of(named: Any) -> str:
 
 
 def _written(code: CodeType) -> str:
-    constants = (
-        _written(item) if isinstance(item, CodeType) else repr(item) for item in code.co_consts
-    )
-    return " ".join((code.co_code.hex(), *code.co_names, *constants))
+    return " ".join((code.co_code.hex(), *code.co_names, *map(_constant, code.co_consts)))
+
+
+def _constant(value: object) -> str:
+    if isinstance(value, CodeType):
+        return _written(value)
+
+    if isinstance(value, frozenset):  # has another order in each process
+        return repr(sorted(map(repr, cast("frozenset[object]", value))))
+
+    return repr(value)

@@ -209,7 +209,7 @@ def _plain(value: object) -> object:
 def _shown(show: Callable[[], object]) -> object:
     try:
         return show()
-    except Exception as exc:  # one value that cannot be shown must not cost the outcome
+    except (Exception, SystemExit) as exc:  # one value must not cost the outcome, or the run
         return f"<cannot be shown: {type(exc).__name__}>"
 
 

@@ -60,7 +60,9 @@ class Pairing:
 
     def __init__(self, before: Report, after: Report) -> None:
         left, right = ended(before.columns), ended(after.columns)
-        _, at_x, at_y = np.intersect1d(left.keys, right.keys, assume_unique=True, return_indices=True)
+        _, at_x, at_y = np.intersect1d(
+            left.keys, right.keys, assume_unique=True, return_indices=True
+        )
         order = np.argsort(at_x)
         at_x, at_y = at_x[order], at_y[order]
         both = ~np.isnan(left.scores[at_x]) & ~np.isnan(right.scores[at_y])

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 __all__ = ("LineView", "Progress", "ProgressOption", "TerminalView", "Ticker", "View", "view_for")
 
+_DUMB: Final = ("dumb", "unknown")
+"""Terminals that cannot move the cursor: they get lines, as a file does."""
+
 _log: Final = logging.getLogger(__name__)
 
 
@@ -115,16 +118,16 @@ def view_for(
         return _CallbackView(option)
 
     stream = sys.stderr if stream is None else stream
-    if option is False or stream is None:  # a process without a console has no standard error
+    # A process without a console has no standard error, and a daemon may have closed it.
+    if option is False or stream is None or stream.closed:
         return None
 
-    if stream.isatty():
+    environ = os.environ if environ is None else environ
+    is_terminal = stream.isatty()
+    if is_terminal and environ.get("TERM") not in _DUMB:
         return TerminalView(stream)
 
-    if option is None:
-        option = bool((os.environ if environ is None else environ).get("CI"))
-
-    return LineView(stream) if option else None
+    return LineView(stream) if option or is_terminal or environ.get("CI") else None
 
 
 class LineView:
@@ -161,7 +164,11 @@ class TerminalView:
 
     def update(self, progress: Progress) -> None:
         """Redraw."""
-        self._live.update(_bar(progress), refresh=True)
+        try:
+            self._live.update(_bar(progress), refresh=True)
+        except BaseException:
+            self._live.stop()  # or the terminal would stay without its cursor
+            raise
 
     def close(self, progress: Progress) -> None:
         """Take the line off the screen: the report says the rest."""

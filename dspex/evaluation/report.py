@@ -8,16 +8,25 @@ from typing import TYPE_CHECKING, Any
 
 from dspex.evaluation.columns import NOT_STORED
 from dspex.evaluation.outcome import Outcome, Status
-from dspex.evaluation.text import count, duration, excerpt, rows
+from dspex.evaluation.reports import (
+    plot,
+    report_page,
+    summary,
+    write_csv,
+    write_parquet,
+    write_text,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from decimal import Decimal
+    from os import PathLike
 
     from dspex.evaluation.columns import Columns
     from dspex.evaluation.sink import Store
     from dspex.evaluation.statistics import Interval, Percentiles
     from dspex.evaluation.tally import ErrorGroup
+    from dspex.signatures.example import Example
     from dspex.usage import Usage
 
 __all__ = ("Counts", "Outcomes", "Report")
@@ -93,6 +102,9 @@ class Report:
     `errors`, `latency` and `usage`, which cover every single run; `partial` examples count although
     an epoch of them is missing. `resumed` runs came from an earlier session of `run_id`, whose time
     is not in `duration_s`. `seed` is that of the evaluation.
+
+    Where examples come in `clusters`, so many that count, `stderr` and `interval` take each cluster
+    for one observation.
     """
 
     program: str
@@ -182,95 +194,60 @@ class Report:
             "run_id": self.run_id,
             "resumed": self.resumed,
             "seed": self.seed,
+            "clusters": self.clusters,
         }
 
-    def to_json(self) -> str:
-        """Return `to_dict` as text."""
-        return json.dumps(self.to_dict(), indent=2)
+    def to_json(self, path: str | PathLike[str] | None = None) -> str:
+        """Return `to_dict` as text, and write it to `path` if there is one."""
+        text = json.dumps(self.to_dict(), indent=2)
+        if path is not None:
+            write_text(path, text)
+
+        return text
+
+    def to_html(
+        self, path: str | PathLike[str], *, examples: Iterable[Example] | None = None
+    ) -> None:
+        """Write a page that needs nothing but itself, and opens in any browser.
+
+        It shows the score and how sure it is, how scores and latencies are distributed, errors by
+        class, and single outcomes: without a score, with the lowest scores, the slowest. Of a
+        million outcomes it shows a few dozen and counts the rest.
+
+        Args:
+            path: of the file; one that is there is replaced.
+            examples: the dataset of the run, which the report does not hold: the page then shows
+                what was asked and expected, and which fields differ. Read once, from the start.
+
+        Raises:
+            DatasetError: `examples` are not those of the run; names the first that differs.
+            OSError: the file cannot be written.
+        """
+        write_text(path, report_page(self, examples))
+
+    def to_csv(self, path: str | PathLike[str]) -> None:
+        """Write a row per outcome; see `write_csv`."""
+        write_csv(self, path)
+
+    def to_parquet(self, path: str | PathLike[str]) -> None:
+        """Write a row per outcome; needs the extra `data`, see `write_parquet`."""
+        write_parquet(self, path)
+
+    def plot(self, *, width: int | None = None, height: int = 12) -> str:
+        """Return the distributions of scores and latencies, drawn for a terminal.
+
+        Args:
+            width: in columns; None is that of the terminal.
+            height: of each drawing, in lines.
+        """
+        return plot(self, width=width, height=height)
+
+    def table(self, *, width: int | None = None) -> str:
+        """Return what `str` returns, in lines of at most `width` characters."""
+        return summary(self, width=width)
 
     def __str__(self) -> str:
-        sections: tuple[Callable[[Report], Iterator[tuple[str, str]]], ...] = (
-            _score_rows,
-            _time_rows,
-            _usage_rows,
-            _error_rows,
-        )
-        return rows(
-            f"{self.program}  by {self.metric}",
-            [pair for section in sections for pair in section(self)],
-        )
-
-
-def _score_rows(report: Report) -> Iterator[tuple[str, str]]:
-    yield "score", _score_text(report)
-    counts = report.counts
-    worth = (
-        " (left out)" if report.failure_score is None else f" (counted {report.failure_score:g})"
-    )
-    parts = [f"{counts.scored:,} scored"]
-    parts += [f"{counts.failed:,} failed{worth}"] if counts.failed else []
-    parts += [f"{counts.unavailable:,} unavailable"] if counts.unavailable else []
-    parts += [f"{counts.not_run:,} not run"] if counts.not_run else []
-    yield "examples", f"{counts.total:,}: {', '.join(parts)}"
-    if report.epochs > 1:
-        rest = f", {count(report.partial, 'example')} with fewer" if report.partial else ""
-        yield "epochs", f"{report.epochs}, reduced by {report.reduce}{rest}"
-
-    if report.resumed:
-        yield "resumed", f"{report.resumed:,} from an earlier session of {report.run_id!r}"
-
-    if report.stopped_early is not None:
-        yield "stopped", report.stopped_early
-
-
-def _score_text(report: Report) -> str:
-    if report.score != report.score:
-        return "none: no example counts"
-
-    text = f"{report.score:.3f}"
-    if report.interval is not None:
-        low, high = report.interval.low, report.interval.high
-        text += f"  95 % [{low:.3f}, {high:.3f}] ({report.interval.method})"
-
-    if report.coverage < 1:
-        text += f"  over {report.coverage:.1%} of the examples"
-
-    return text
-
-
-def _time_rows(report: Report) -> Iterator[tuple[str, str]]:
-    ended = (report.counts.total - report.counts.not_run) * report.epochs - report.resumed
-    rate = f", {ended / report.duration_s:,.1f} examples/s" if report.duration_s > 0 < ended else ""
-    yield "time", f"{duration(report.duration_s)}{rate}"
-    if (latency := report.latency) is not None:
-        shown = (("p50", latency.p50), ("p90", latency.p90), ("p99", latency.p99))
-        parts = [f"{name} {duration(value)}" for name, value in (*shown, ("max", latency.max))]
-        yield "latency", "  ".join(parts)
-
-
-def _usage_rows(report: Report) -> Iterator[tuple[str, str]]:
-    usage = report.usage
-    if not usage.calls and not usage.cache_hits:
-        return
-
-    parts = [count(usage.calls, "model call")]
-    parts += [f"{usage.cache_hits:,} from the cache"] if usage.cache_hits else []
-    parts += [count(usage.failed_attempts, "failed try")] if usage.failed_attempts else []
-    parts += [f"{count(report.retried, 'example')} run again"] if report.retried else []
-    yield "calls", ", ".join(parts).replace("trys", "tries")
-    cost = "unknown price" if usage.cost_usd is None else f"${usage.cost_usd:.4f}"
-    yield "tokens", f"{usage.input_tokens:,} in, {usage.output_tokens:,} out, {cost}"
-
-
-def _error_rows(report: Report) -> Iterator[tuple[str, str]]:
-    by_count = sorted(report.errors.items(), key=lambda item: -item[1].count)
-    for place, (name, group) in enumerate(by_count[:5]):
-        sample = group.samples[0] if group.samples else None
-        shown = "" if sample is None else f"  e.g. {sample.index}: {excerpt(sample.message)}"
-        yield "" if place else "errors", f"{group.count:,} {name}{shown}"
-
-    if len(by_count) > 5:
-        yield "", f"and {len(by_count) - 5} more kinds"
+        return summary(self)
 
 
 def _fields(value: Counts | Percentiles) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from dspex.evaluation.report import Counts, Report
 from dspex.evaluation.sink import Sink, SpillSink, Store
 from dspex.evaluation.source import Job, example_key
 from dspex.evaluation.tally import Tally
+from dspex.evaluation.threads import in_thread
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -67,8 +68,12 @@ class Results:
 
     def recall(self, outcome: Outcome, place: int) -> None:
         """Take an outcome that an earlier session stored at `place`."""
-        if outcome.epoch < self._options.epochs:
-            self._count(outcome, place)
+        epochs = self._options.epochs
+        if outcome.epoch < epochs:
+            # A file that was put together again may hold a record twice; it still ended once.
+            known = self._columns.status(outcome.index * epochs + outcome.epoch)
+            if known is None or known is Status.UNAVAILABLE:
+                self._count(outcome, place)
 
     def end_recall(self) -> None:
         """Note that everything is recalled: from here on it is this session's."""
@@ -118,31 +123,50 @@ class Results:
             if status is Status.UNAVAILABLE:
                 yield Job(index, example, retry=1, epoch=epoch)
 
+    @property
+    def known(self) -> int:
+        """How many examples there must be, from the outcomes there are."""
+        return -(-len(self._columns) // self._options.epochs)
+
     def check_length(self, total: int) -> None:
         """Refuse a dataset that has fewer examples than the run has outcomes.
 
         Raises:
             EvaluationError: it has; names both lengths.
         """
-        known = -(-len(self._columns) // self._options.epochs)
-        if known > total:
+        if self.known > total:
             raise EvaluationError(
                 f"the dataset has {total:,} examples, and this run has outcomes for examples up to "
-                f"number {known - 1:,}: go on with the dataset of then, or give the shorter one "
-                "another run_id"
+                f"number {self.known - 1:,}: go on with the dataset of then, or give the shorter "
+                "one another run_id"
             )
 
     async def close(self) -> Exception | None:
         """Close the sinks; return what kept them from bringing everything to safety."""
         failure: Exception | None = None
-        for sink in (self._store, self._sink):
+        try:
+            await self._store.close()
+        except Exception as exc:
+            failure = exc
+            await in_thread(self._forget_lost)
+        finally:
             try:
-                if sink is not None:
-                    await sink.close()
+                if self._sink is not None:
+                    await self._sink.close()
             except Exception as exc:
                 failure = exc
 
         return failure
+
+    def _forget_lost(self) -> None:
+        """Take what did not come to the store for not stored: that is what was put last."""
+        columns = self._columns
+        for row in sorted(columns.indices(), key=columns.place, reverse=True):
+            try:
+                for _ in self._store.read([columns.place(row)]):
+                    return
+            except Exception:  # a disk that is full, or gone: it has been told
+                columns.forget_place(row)
 
     def progress(self, in_flight: int, examples: int | None, elapsed_s: float) -> Progress:
         """Return how far the run is; `examples` is None while their number is not known."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Final
 
 from dspex import effects
@@ -12,7 +14,7 @@ from dspex.evaluation.announcer import Announcer
 from dspex.evaluation.clusters import Clusters
 from dspex.evaluation.done import Done, done_of
 from dspex.evaluation.example import AsyncProgram, run_example
-from dspex.evaluation.executor import Executor, LocalExecutor
+from dspex.evaluation.executor import Executor, LocalExecutor, Result
 from dspex.evaluation.fingerprint import Fingerprint, models_of, own_digest, spoken_name
 from dspex.evaluation.metrics import PreparedMetric
 from dspex.evaluation.outage import Outage
@@ -25,7 +27,7 @@ from dspex.evaluation.threads import in_thread
 from supervision.deadline import Deadlines
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncIterator, Iterator
 
     from dspex.evaluation.metrics import Metric
     from dspex.evaluation.options import EvaluationOptions
@@ -109,7 +111,7 @@ class Run:
         for round_number in range(len(_ROUND_PAUSES_S) + 1):
             async with self._executor.run(
                 self._work,
-                jobs,
+                self._admitted(jobs),
                 max_concurrency=self._options.max_concurrency,
                 timeout_s=self._options.timeout_s,
             ) as results:
@@ -117,6 +119,9 @@ class Run:
                     yield await self._take(done_of(result))
                     if self._abandon:
                         break
+
+                while self._abandon and (ready := await _ready(results)) is not None:
+                    yield await self._take(done_of(ready))
 
             if not await self._may_repeat(round_number):
                 return
@@ -159,6 +164,38 @@ class Run:
         """Return how far the run is."""
         elapsed_s = asyncio.get_running_loop().time() - self._began_s
         return self._results.progress(self._running, self._source.total, elapsed_s)
+
+    # --- in the task that reads the dataset
+
+    async def _admitted(
+        self, jobs: Iterator[Job] | AsyncGenerator[Job, None]
+    ) -> AsyncGenerator[Job, None]:
+        """Give the jobs, each when the providers are up, until the run is stopped."""
+        source = jobs if isinstance(jobs, AsyncGenerator) else _one_by_one(jobs)
+        async with aclosing(source):
+            async for job in source:
+                if self._outage.is_on:
+                    await self._sit_out_outage()
+
+                if self._stopped is not None:
+                    return
+
+                yield job
+
+    async def _sit_out_outage(self) -> None:
+        clock, outage = asyncio.get_running_loop().time, self._outage
+        while self._stopped is None:
+            if outage.too_long(clock()):
+                # What is in flight may have had its calls before, and is worth having.
+                limit = f"{self._options.max_outage_s:g} s (max_outage_s)"
+                self.stop(f"no call got through for {limit}: {outage.reason}", abandon=False)
+                return
+
+            wait_s = outage.wait_s(clock())
+            if not wait_s:
+                return
+
+            await self._pause(wait_s)
 
     # --- in the tasks of the examples
 
@@ -204,20 +241,8 @@ class Run:
         if outcome.failure is not None:
             self._look_at(done, outcome.failure)
 
-        await self._sit_out_outage(done)
+        self._outage.hear(outcome, done.ended_s)
         return outcome
-
-    async def _sit_out_outage(self, done: Done) -> None:
-        clock = asyncio.get_running_loop().time
-        pause_s = self._outage.pause_s(done.outcome, done.ended_s, clock())
-        if pause_s:
-            await self._pause(pause_s)
-
-        if self._outage.too_long(clock()):
-            self.stop(
-                f"no call got through for {self._options.max_outage_s:g} s (max_outage_s): "
-                f"{done.outcome.failure}"
-            )
 
     async def _pause(self, pause_s: float) -> None:
         """Wait, but not after the run is told to stop."""
@@ -310,7 +335,21 @@ class Run:
             self._metric.name,
             program_digest=own_digest(self._program),
             run_id=self._run_id,
-            total=max(source.pulled, source.total or 0),
+            total=max(source.pulled, source.total or 0, self._results.known),
             duration_s=self._ended_s - self._began_s,
             stopped=self._stopped,
         )
+
+
+async def _one_by_one(jobs: Iterator[Job]) -> AsyncGenerator[Job, None]:
+    for job in jobs:
+        yield job
+
+
+async def _ready(results: AsyncIterator[Result[Done]]) -> Result[Done] | None:
+    """Return a result that is there already; None, and no more will come, if there is none."""
+    try:
+        async with asyncio.timeout(0):
+            return await anext(results, None)
+    except TimeoutError:
+        return None

@@ -231,20 +231,39 @@ def _parsed(path: Path, records: Iterator[tuple[int, bytes]]) -> list[tuple[int,
 
 
 def _open_locked(path: Path, *, sync: bool) -> int:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    is_new = not path.exists()
-    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | _BINARY, _MODE)
-    if not try_lock(fd):
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        is_new = not path.exists()
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | _BINARY, _MODE)
+    except OSError as exc:
+        raise EvaluationError(
+            f"the run cannot be kept in {path}: {exc}. Give a folder that this process may write to"
+        ) from exc
+
+    try:
+        _lock(fd, path)
+        if is_new and sync:
+            _sync_folder(path.parent)
+    except BaseException:
         os.close(fd)
+        raise
+
+    return fd
+
+
+def _lock(fd: int, path: Path) -> None:
+    try:
+        is_ours = try_lock(fd)
+    except OSError as exc:
+        raise EvaluationError(
+            f"{path} cannot be locked: {exc}. Give a folder on a file system that knows locks"
+        ) from exc
+
+    if not is_ours:
         raise EvaluationError(
             f"{path} is being written by another process{_writer_of(path)}: wait for it, or give "
             "this run another run_id"
         )
-
-    if is_new and sync:
-        _sync_folder(path.parent)
-
-    return fd
 
 
 def _writer_of(path: Path) -> str:

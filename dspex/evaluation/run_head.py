@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,6 +20,7 @@ __all__ = ("RunHead", "head_of", "may_be_torn_head", "not_a_run_file")
 _VERSION: Final = 1
 _BEGIN: Final = b'{"run":'
 _CHECKSUM: Final = b"00000000 "
+_IS_CHECKSUM: Final = re.compile(rb"[0-9a-f]{0,8}|[0-9a-f]{8} ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +101,9 @@ def may_be_torn_head(path: Path) -> bool:
         line = file.readline()
         rest = file.read(1)
 
-    begun = _BEGIN.startswith(line[len(_CHECKSUM) : len(_CHECKSUM) + len(_BEGIN)])
-    return not rest and line[-1:] != b"\n" and (begun or not line.strip(b"\0"))
+    checksum, begin = line[: len(_CHECKSUM)], line[len(_CHECKSUM) :]
+    begun = _IS_CHECKSUM.fullmatch(checksum) and _BEGIN.startswith(begin[: len(_BEGIN)])
+    return not rest and line[-1:] != b"\n" and (bool(begun) or not line.strip(b"\0"))
 
 
 def not_a_run_file(path: Path) -> EvaluationError:

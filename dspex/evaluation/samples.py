@@ -41,14 +41,15 @@ class Sample:
 def ended(columns: Columns) -> Sample:
     """Return the examples that ended, in the order of their indices; copies nothing it need not."""
     indices = np.fromiter(columns.indices(), dtype=np.int64)
-    keys = _array(columns.keys, "u8")[indices]
+    keys = _numbers(columns.keys)[indices]
     clusters = None
     if columns.clusters is not None:
-        codes = _array(columns.clusters, "u8")
+        codes = _numbers(columns.clusters)
         codes = np.pad(codes, (0, max(0, len(columns) - len(codes))))[indices]
         clusters = np.where(codes == 0, keys, codes)
 
-    return Sample(indices, keys, _array(columns.scores, "f8")[indices], clusters)
+    scores = np.frombuffer(columns.scores, np.float64) if columns.scores else np.empty(0)
+    return Sample(indices, keys, scores[indices], clusters)
 
 
 def counted(columns: Columns) -> Sample:
@@ -57,5 +58,5 @@ def counted(columns: Columns) -> Sample:
     return sample.at(~np.isnan(sample.scores))
 
 
-def _array(column: array[int] | array[float], dtype: str) -> NDArray[np.generic]:
-    return np.frombuffer(column, dtype=dtype) if column else np.empty(0, dtype=dtype)
+def _numbers(column: array[int]) -> NDArray[np.uint64]:
+    return np.frombuffer(column, np.uint64) if column else np.empty(0, np.uint64)

@@ -6,7 +6,15 @@ import asyncio
 import hashlib
 import random
 from array import array
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Sequence, Sized
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Iterable,
+    Iterator,
+    Sequence,
+    Sized,
+)
 from dataclasses import dataclass, replace
 from itertools import count
 from typing import TYPE_CHECKING, Final, Protocol, TypeAlias, cast
@@ -24,6 +32,7 @@ Dataset: TypeAlias = Iterable[Example] | AsyncIterable[Example]
 
 _MAX_KEPT: Final = 50_000
 _ITEMS_PER_TURN: Final = 200
+_NARROW: Final = 1 << 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +124,7 @@ class Source:
         """Give only the jobs that `missing` names for each example."""
         self._missing = missing
 
-    def jobs(self) -> Iterable[Job] | AsyncIterable[Job]:
+    def jobs(self) -> Iterator[Job] | AsyncGenerator[Job, None]:
         """Return the examples as jobs, pulled one by one."""
         if isinstance(self._dataset, AsyncIterable):
             return self._pull_async(aiter(cast("AsyncIterable[object]", self._dataset)), count())
@@ -162,7 +171,7 @@ class Source:
         if self._seed is None or sequence is None:
             return iter(dataset), count()
 
-        order = array("L", range(len(sequence)))
+        order = array("I" if len(sequence) < _NARROW else "Q", range(len(sequence)))
         random.Random(self._seed).shuffle(order)
         return map(sequence.__getitem__, order), iter(order)
 
@@ -185,7 +194,7 @@ class Source:
 
     async def _pull_async(
         self, items: AsyncIterator[object], numbers: Iterator[int]
-    ) -> AsyncIterator[Job]:
+    ) -> AsyncGenerator[Job, None]:
         try:
             while not self._closed:
                 try:

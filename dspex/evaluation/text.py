@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from textwrap import wrap
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 __all__ = ("count", "duration", "excerpt", "rows")
+
+_NARROWEST: Final = 16
 
 
 def duration(seconds: float) -> str:
@@ -40,8 +43,18 @@ def excerpt(text: str, width: int = 72) -> str:
     return line if len(line) <= width else f"{line[: width - 3]}..."
 
 
-def rows(title: str, pairs: Iterable[tuple[str, str]]) -> str:
-    """Return a title and one aligned line per pair; a pair without a name continues the last."""
+def rows(title: str, pairs: Iterable[tuple[str, str]], *, width: int | None = None) -> str:
+    """Return a title and one aligned line per pair; a pair without a name continues the last.
+
+    Lines longer than `width` go on below themselves.
+    """
     found = list(pairs)
-    width = max((len(name) for name, _ in found), default=0)
-    return "\n".join([title, *(f"  {name:<{width}}  {text}".rstrip() for name, text in found)])
+    margin = max((len(name) for name, _ in found), default=0)
+    lines = wrap(title, width) if width else [title]
+    for name, text in found:
+        room = None if width is None else max(width - margin - 4, _NARROWEST)
+        first, *rest = (wrap(text, room) if room else None) or [text]
+        lines.append(f"  {name:<{margin}}  {first}".rstrip())
+        lines += [f"  {'':<{margin}}  {line}" for line in rest]
+
+    return "\n".join(lines)

@@ -30,6 +30,9 @@ _LINE_GUESS_BYTES: Final = 1 << 12
 class BlockWriter:
     """Collects bytes and writes them, in order, in a thread of its own.
 
+    After a write that failed nothing more is written: what it left may be half a line, which may
+    only be the last.
+
     Args:
         write: writes one block; runs in the thread.
         flush_interval_s: bytes wait no longer than this for company; None: until a block is full.
@@ -40,6 +43,7 @@ class BlockWriter:
     """
 
     __slots__ = (
+        "_broken",
         "_buffer",
         "_error",
         "_flush_interval_s",
@@ -74,6 +78,7 @@ class BlockWriter:
         self._timer: asyncio.TimerHandle | None = None
         self._last: asyncio.Future[None] | None = None
         self._waiting_bytes = 0
+        self._broken = False  # the thread's
         self._error: BaseException | None = None
 
     async def append(self, data: bytes) -> None:
@@ -120,7 +125,7 @@ class BlockWriter:
         block = bytes(self._buffer)
         self._buffer.clear()
         self._waiting_bytes += len(block)
-        self._submit(partial(self._write, block), len(block))
+        self._submit(partial(self._write_block, block), len(block))
         if self._sync is None:
             return
 
@@ -129,6 +134,16 @@ class BlockWriter:
         elif self._sync_timer is None:
             loop = asyncio.get_running_loop()
             self._sync_timer = loop.call_later(self._sync_interval_s, self._sync_now)
+
+    def _write_block(self, block: bytes) -> None:
+        if self._broken:
+            return
+
+        try:
+            self._write(block)
+        except BaseException:
+            self._broken = True
+            raise
 
     def _sync_now(self) -> None:
         if self._sync_timer is not None:
@@ -146,7 +161,7 @@ class BlockWriter:
     def _written(self, size: int, done: asyncio.Future[None]) -> None:
         self._waiting_bytes -= size
         if not done.cancelled() and done.exception() is not None:
-            self._error = done.exception()
+            self._error = self._error or done.exception()
 
     async def _drain(self) -> None:
         if self._last is not None:
@@ -228,7 +243,11 @@ class LineFile:
     def lines_at(self, places: Iterable[int]) -> Iterator[bytes]:
         """Return the lines at `places`, once they are written."""
         with self._path.open("rb") as file:
+            size = os.fstat(file.fileno()).st_size  # 0 for a device, which might never end
             for place in places:
+                if place >= size:
+                    raise _nothing_at(place)
+
                 file.seek(place)
                 yield file.readline()
 
@@ -287,8 +306,12 @@ def _line_at(fd: int, place: int) -> bytes:
     while (end := line.find(b"\n")) < 0:
         more = os.pread(fd, _LINE_GUESS_BYTES, place + len(line))
         if not more:
-            raise EvaluationError(f"nothing is written at {place}: close the sink before reading")
+            raise _nothing_at(place)
 
         line += more
 
     return bytes(line[:end])
+
+
+def _nothing_at(place: int) -> EvaluationError:
+    return EvaluationError(f"nothing is written at {place}: close the sink before reading")

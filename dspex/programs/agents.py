@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 from dspex.errors import ContextWindowExceeded, SignatureError
 from dspex.programs.trajectory import Trajectory
 from dspex.signatures.fields import Field, InputField
+from dspex.signatures.prediction import Prediction
 from dspex.signatures.signature import Signature
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from dspex.programs.predict import Predict
-    from dspex.signatures.prediction import Prediction
 
 __all__ = (
     "agent_signature",
@@ -22,6 +22,7 @@ __all__ = (
     "check_positive",
     "extract_signature",
     "shortened",
+    "with_details",
 )
 
 _TRAJECTORY: Field = InputField(desc="the steps so far, with what each of them gave")
@@ -88,6 +89,11 @@ def shortened(text: str, limit: int) -> str:
     head = limit * 3 // 4
     tail = limit - head
     return f"{text[:head]}\n... ({len(text) - limit} characters left out) ...\n{text[-tail:]}"
+
+
+def with_details(answer: Prediction, **details: Any) -> Prediction:
+    """Return a prediction with the outputs of an answer, and how they were found."""
+    return Prediction.of({**{name: answer[name] for name in answer}, **details})
 
 
 def check_positive(**values: int | float | None) -> None:

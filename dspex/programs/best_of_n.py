@@ -20,9 +20,9 @@ class BestOfN(Program):
         best = BestOfN(Predict("question -> answer"), n=5, reward=one_word, threshold=1.0)
 
     The first try, in their order and not in time, whose reward reaches `threshold` ends the search:
-    later ones are cancelled. Tries that cannot be read or are refused by the provider do not count;
-    if all are, the first one's error is raised. Usage covers every try; the trace holds the chosen
-    one alone.
+    later ones are cancelled. Tries that cannot be read, are rejected or are refused by the provider
+    do not count; if all are, the first one's error is raised. Usage covers every try; the trace
+    holds the chosen one alone.
 
     Args:
         program: what is tried.
@@ -68,7 +68,7 @@ class BestOfN(Program):
             until=self._is_enough,
         )
         chosen = best(candidates)
-        keep_trace(chosen)
+        keep_trace(chosen, self.program)
         assert chosen.prediction is not None
         return chosen.prediction
 

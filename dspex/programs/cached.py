@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
 
 from dspex.effects import LIVE, current, find_runtime, now_s
 from dspex.errors import RuntimeNotFound
+from dspex.programs.identity import identify_call
 from dspex.programs.predict import Predict
 from dspex.programs.program import Program
-from dspex.programs.quarantined import call_key
 from dspex.signatures.prediction import Prediction
 from dspex.usage import Usage
 
@@ -23,13 +23,14 @@ _NAMESPACE = "module"
 
 
 class Cached(Program):
-    """Keeps what a program gives, by the program's digest and its inputs.
+    """Keeps what a program gives, by the program's digest, its models and its inputs.
 
         cheap = Cached(Pipeline(), ttl_s=86_400.0)
 
     The results live in the runtime's cache, in memory and, where a path is set, on disk for other
     processes too; a changed prompt, demonstration or constructor argument makes another digest.
-    Independent samples are kept apart, failures are not kept. A result comes back as the types of
+    Independent samples are kept apart, and files count by what they hold; failures are not kept,
+    nor is what was asked with inputs that have no JSON form. A result comes back as the types of
     the signature where the program is a predictor, otherwise as plain JSON. Without a runtime,
     without a cache, and in a job, whose journal knows better, the program is simply called.
 
@@ -68,7 +69,11 @@ class Cached(Program):
         if store is None:
             return await self.program(**inputs)
 
-        key = call_key(f"{self._program_digest()}:{current().sample}", inputs)
+        known_as = f"{self._program_digest()}:{current().sample}"
+        key = await identify_call(self.program, known_as, inputs)
+        if key is None:
+            return await self.program(**inputs)
+
         if self.mode != "refresh":
             kept = self._revived(await store.get_json(_NAMESPACE, key))
             if kept is not None:

@@ -11,6 +11,7 @@ from dspex.programs.agents import (
     check_positive,
     extract_signature,
     shortened,
+    with_details,
 )
 from dspex.programs.chain_of_thought import ChainOfThought
 from dspex.programs.code.interpreter import Interpreter, run_code
@@ -21,7 +22,6 @@ from dspex.programs.tools.code_functions import CodeFunctions
 from dspex.programs.tools.toolbox import Toolbox
 from dspex.programs.trajectory import Step, Trajectory
 from dspex.signatures.fields import Field, OutputField
-from dspex.signatures.prediction import Prediction
 from dspex.signatures.signature import Signature, SignatureLike, make_signature
 from dspex.types.code import Code
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from dspex.clients.protocol import ModelClient
+    from dspex.signatures.prediction import Prediction
     from dspex.types.tool import Tool
 
 __all__ = ("CodeAct",)
@@ -116,7 +117,7 @@ class CodeAct(Program):
                     break
 
         answer, _ = await ask_within_memory(self.extract, shown, inputs)
-        return Prediction.of({**answer, "trajectory": whole})
+        return with_details(answer, trajectory=whole)
 
     def input_names(self) -> list[str]:
         """Return the names of the inputs it takes, in order."""

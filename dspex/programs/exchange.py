@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from anyio import to_thread
 
+from dspex.adapters.loose_json import takes_long
 from dspex.effects import current, map as map_concurrently
 from dspex.errors import ParseError
 from dspex.messages import Choice, Request, Response
@@ -28,9 +29,6 @@ __all__ = ("Exchange", "Reading")
 
 Reading = tuple[dict[str, Any], tuple[Repair, ...]]
 """The fields of an answer, and the answers before it that could not be read."""
-
-_LARGE: Final = 8_000
-"""Characters above which an answer is read in a thread: repairing its JSON may take over 2 ms."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,11 +92,11 @@ class Exchange:
                 return fields, repairs
 
     async def _parse(self, choice: Choice) -> dict[str, Any]:
-        size = len(choice.text) + sum(len(call.arguments) for call in choice.tool_calls)
-        if size <= _LARGE:
-            return self.adapter.parse(self.signature, choice)
+        texts = (choice.text, *(call.arguments for call in choice.tool_calls))
+        if any(map(takes_long, texts)):
+            return await to_thread.run_sync(self.adapter.parse, self.signature, choice)
 
-        return await to_thread.run_sync(self.adapter.parse, self.signature, choice)
+        return self.adapter.parse(self.signature, choice)
 
     def _again(self, request: Request, choice: Choice, error: ParseError) -> Request:
         again = self.adapter.repair(self.signature, request, choice, error)

@@ -7,6 +7,8 @@ from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from dspex.effects import scope
+from dspex.errors import DatasetError, InputError
+from dspex.programs.parallel import inputs_of
 from dspex.usage import Usage, UsageMeter
 from supervision import Actor, ReplyTo, handle
 from supervision.errors import MailboxFull
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
 
     from dspex.programs.program import Program
     from dspex.signatures.prediction import Prediction
+    from dspex.signatures.record import Record
 
 __all__ = ("ModuleActor", "ModuleStatistics")
 
@@ -71,13 +74,15 @@ class ModuleActor(Actor):
         self._calls = self._succeeded = self._failed = self._refused = self._pending = 0
         self._total_s = 0.0
 
-    @handle.call(replies=(MailboxFull,))
-    def ask(self, inputs: Mapping[str, Any]) -> Prediction:
-        """Return the program's prediction for named inputs.
+    @handle.call(replies=(InputError, MailboxFull))
+    def ask(self, inputs: Mapping[str, Any] | Record) -> Prediction:
+        """Return the program's prediction for named inputs; an Example gives its inputs alone.
 
         Raises:
+            InputError: they are not named, or what the program says of them.
             MailboxFull: as many calls wait as may.
         """
+        named = _named(inputs)
         if self._pending >= self._most:
             self._refused += 1
             raise MailboxFull(self.name, self._most)
@@ -85,7 +90,7 @@ class ModuleActor(Actor):
         self._pending += 1
         self._calls += 1
         reply: ReplyTo[Prediction] = self.defer()
-        _ = self.spawn(self._answer(self._program, dict(inputs), reply))
+        _ = self.spawn(self._answer(self._program, named, reply))
         return _DEFERRED
 
     @handle.call
@@ -131,3 +136,15 @@ class ModuleActor(Actor):
                     self._total_s += clock() - began
         finally:
             self._pending -= 1
+
+
+def _named(inputs: Mapping[str, Any] | Record) -> dict[str, Any]:
+    try:
+        named = inputs_of(inputs)
+    except (TypeError, KeyError, IndexError, DatasetError) as exc:
+        raise InputError(f"the inputs are a dict of names and values, got {inputs!r}") from exc
+
+    if unnamed := [name for name in cast("dict[object, Any]", named) if not isinstance(name, str)]:
+        raise InputError(f"inputs are named by texts, got {unnamed[0]!r}")
+
+    return named

@@ -281,7 +281,8 @@ class Program(Composite):
     def digest(self) -> str:
         """Return a SHA-256 of class, constructor arguments and state, the same in every process.
 
-        Clients and provenance do not count. What has no JSON form counts by the name of its type.
+        Clients and provenance do not count. A function that cannot be imported counts by its code
+        and what it closes over, all else that has no JSON form by the name of its type.
         """
         return program_digest(self)
 

@@ -5,18 +5,18 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from dspex.programs.agents import check_positive, shortened
+from dspex.programs.agents import check_positive, shortened, with_details
 from dspex.programs.chain_of_thought import ChainOfThought
 from dspex.programs.code.interpreter import CodeOutcome, Interpreter, run_code
 from dspex.programs.code.monty import MontyInterpreter
 from dspex.programs.program import Program
 from dspex.signatures.fields import Field, InputField, OutputField
-from dspex.signatures.prediction import Prediction
 from dspex.signatures.signature import Signature, SignatureLike, make_signature
 from dspex.types.code import Code
 
 if TYPE_CHECKING:
     from dspex.clients.protocol import ModelClient
+    from dspex.signatures.prediction import Prediction
 
 __all__ = ("ProgramOfThought",)
 
@@ -89,7 +89,7 @@ class ProgramOfThought(Program):
 
         shown = shortened(outcome.shown(), self.max_output_chars)
         answer = await self.extract(**inputs, final_code=code, code_output=shown)
-        return Prediction.of({**answer, "code": str(code), "code_output": shown})
+        return with_details(answer, code=str(code), code_output=shown)
 
     def input_names(self) -> list[str]:
         """Return the names of the inputs it takes, in order."""

@@ -6,17 +6,15 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, cast
 
 from dspex.effects import current, find_runtime, now_s
 from dspex.errors import ConfigError, InputError, InputQuarantined, ProviderError, RuntimeNotFound
+from dspex.programs.identity import identify_call
 from dspex.programs.program import Program
-from dspex.signatures.encoding import digest, to_jsonable
 from dspex.telemetry.events import INPUT_QUARANTINED
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from dspex.programs.quarantine import Quarantine, QuarantineEntry
     from dspex.signatures.prediction import Prediction
 
-__all__ = ("Quarantined", "call_key")
+__all__ = ("Quarantined",)
 
 _CALLERS_FAULT = (ConfigError, InputError, RuntimeNotFound)
 
@@ -32,7 +30,8 @@ class Quarantined(Program):
         safe = Quarantined(ChainOfThought("document -> summary"))
 
     What fails is the program on this very input: an answer that cannot be read, a deadline, a
-    crash. An outage of the provider, an empty budget, and inputs of the wrong type do not count.
+    crash. An outage of the provider, an empty budget, and inputs of the wrong type do not count;
+    inputs without a JSON form are not known again. Another model is another program.
     The memory is the runtime's `quarantine`, a supervised child; the event
     `("dspex", "input", "quarantined")` announces each input that enters.
 
@@ -54,7 +53,10 @@ class Quarantined(Program):
             InputQuarantined: the input is refused; it says for how long, and shows the errors.
         """
         quarantine = cast("_QuarantineOwner", find_runtime()).quarantine
-        key = call_key(self._program_digest(), inputs)
+        key = await identify_call(self.program, self._program_digest(), inputs)
+        if key is None:
+            return await self.program(**inputs)
+
         entry = quarantine.refusal(key, now_s())
         if entry is not None:
             raise _refusal(entry)
@@ -83,16 +85,6 @@ class Quarantined(Program):
             known = vars(self)["_digest"] = self.program.digest()
 
         return known
-
-
-def call_key(program_digest: str, inputs: Mapping[str, Any]) -> str:
-    """Return what one call of a program is known by, the same in every process.
-
-    Raises:
-        TypeError: an input has no JSON form.
-    """
-    plain = {name: to_jsonable(value) for name, value in inputs.items()}
-    return digest([program_digest, plain])
 
 
 def _counts(error: Exception) -> bool:

@@ -11,6 +11,7 @@ from dspex.programs.agents import (
     check_positive,
     extract_signature,
     shortened,
+    with_details,
 )
 from dspex.programs.chain_of_thought import ChainOfThought
 from dspex.programs.program import Program
@@ -18,13 +19,13 @@ from dspex.programs.react_native import FINISH
 from dspex.programs.react_step import NextStep, calls_of, step_signature
 from dspex.programs.tools.toolbox import Toolbox
 from dspex.programs.trajectory import Step, Trajectory
-from dspex.signatures.prediction import Prediction
 from dspex.signatures.signature import SignatureLike, make_signature
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from dspex.clients.protocol import ModelClient
+    from dspex.signatures.prediction import Prediction
     from dspex.types.tool import Tool
     from dspex.types.tool_calls import ToolCalls, ToolResult
 
@@ -116,7 +117,7 @@ class ReAct(Program):
             shown = shown.within(self.max_trajectory_chars)
 
         answer, _ = await ask_within_memory(self.extract, shown, inputs)
-        return Prediction.of({**answer, "trajectory": whole})
+        return with_details(answer, trajectory=whole)
 
     def input_names(self) -> list[str]:
         """Return the names of the inputs it takes, in order."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import inspect
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from dspex.errors import ParseError
+from dspex.effects import scope
+from dspex.errors import ParseError, ProviderError
 from dspex.programs.best_of_n import varied
 from dspex.programs.chain_of_thought import ChainOfThought
 from dspex.programs.program import Program
@@ -84,27 +85,29 @@ class Refine(Program):
             program = advised(self.program, await self._advice(inputs, candidates[-1]))
 
         chosen = best(candidates)
-        keep_trace(chosen)
+        keep_trace(chosen, self.program)
         assert chosen.prediction is not None
         return chosen.prediction
 
     async def _advice(self, inputs: Mapping[str, Any], candidate: Candidate) -> Mapping[str, str]:
         predictors = self.program.named_predictors()
-        names = {id(predictor.signature): path for path, predictor in predictors.items()}
+        ran = candidate.program.named_predictors().items()
+        names = {id(predictor): path for path, predictor in ran}
         steps = [_step(entry, names) for entry in candidate.trace]
         if candidate.error is not None:
             steps.append(f"The try ended with an error: {candidate.error}")
 
         try:
-            answer = await self.adviser(
-                modules={path: p.signature.instructions for path, p in predictors.items()},
-                inputs={name: _shown(value) for name, value in inputs.items()},
-                steps=steps,
-                goal=inspect.getdoc(self.reward) or "a reward as high as the target",
-                reward=max(candidate.reward, -1e308),
-                target=self.threshold,
-            )
-        except ParseError:
+            with scope(trace=None):
+                answer = await self.adviser(
+                    modules={path: p.signature.instructions for path, p in predictors.items()},
+                    inputs={name: _shown(value) for name, value in inputs.items()},
+                    steps=steps,
+                    goal=inspect.getdoc(self.reward) or "a reward as high as the target",
+                    reward=max(candidate.reward, -1e308),
+                    target=self.threshold,
+                )
+        except (ParseError, ProviderError):
             return {}  # a try without advice is still a try
 
         advice: Mapping[str, str] = answer.advice
@@ -136,7 +139,7 @@ def advised(program: P, advice: Mapping[str, str]) -> P:
 def _step(entry: Any, names: Mapping[int, str]) -> str:
     inputs = {name: _shown(value) for name, value in entry.inputs.items()}
     outputs = {name: _shown(entry.prediction[name]) for name in entry.prediction}
-    module = names.get(id(entry.predictor.signature), type(entry.predictor).__name__)
+    module = names.get(id(entry.predictor), type(entry.predictor).__name__)
     return f"{module}: {inputs} -> {outputs}"
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import inspect
+import math
 from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from dspex.effects import Trace, current
-from dspex.errors import ParseError, ProviderError
+from dspex.errors import AnswerRejected, ParseError, ProviderError
 from dspex.programs.sampling import sampled
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ Reward: TypeAlias = (
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One try: its prediction and reward, or the error it ended with."""
+    """One try: its prediction and reward, or the error it ended with; `program` made it."""
 
     index: int
     _: KW_ONLY
@@ -34,6 +35,7 @@ class Candidate:
     reward: float = float("-inf")
     error: Exception | None = None
     trace: Trace
+    program: Program
 
 
 async def try_program(
@@ -41,18 +43,17 @@ async def try_program(
 ) -> Candidate:
     """Run a program as try `index` of `of` and judge what it gives.
 
-    An answer that cannot be read, and a provider's refusal, are outcomes; any other error is a
-    mistake in the program and is raised.
+    An answer that cannot be read or was rejected, and a provider's refusal, are outcomes; any other
+    error is a mistake in the program and is raised.
     """
     trace = Trace()
     try:
         prediction = await sampled(program, inputs, index, of=of, trace=trace)
-    except (ParseError, ProviderError) as exc:
-        return Candidate(index, error=exc, trace=trace)
+    except (AnswerRejected, ParseError, ProviderError) as exc:
+        return Candidate(index, error=exc, trace=trace, program=program)
 
-    return Candidate(
-        index, prediction=prediction, reward=await judge(reward, inputs, prediction), trace=trace
-    )
+    value = await judge(reward, inputs, prediction)
+    return Candidate(index, prediction=prediction, reward=value, trace=trace, program=program)
 
 
 async def judge(reward: Reward, inputs: Mapping[str, Any], prediction: Prediction) -> float:
@@ -66,10 +67,15 @@ async def judge(reward: Reward, inputs: Mapping[str, Any], prediction: Predictio
         value = await value
 
     try:
-        return float(value)
-    except (TypeError, ValueError) as exc:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = math.nan
+
+    if math.isnan(number):  # nothing is better or worse than that
         name = getattr(reward, "__qualname__", type(reward).__name__)
-        raise TypeError(f"the reward {name} gave {value!r}: it must give a number") from exc
+        raise TypeError(f"the reward {name} gave {value!r}: it must give a number")
+
+    return number
 
 
 def best(candidates: list[Candidate]) -> Candidate:
@@ -79,9 +85,9 @@ def best(candidates: list[Candidate]) -> Candidate:
         DspexError: every try failed. It is the first outage's error, so that nobody takes an outage
             for a wrong answer, or else the first error.
     """
-    winner = max(candidates, key=lambda candidate: (candidate.reward, -candidate.index))
-    if winner.prediction is not None:
-        return winner
+    answered = [candidate for candidate in candidates if candidate.prediction is not None]
+    if answered:
+        return max(answered, key=lambda candidate: (candidate.reward, -candidate.index))
 
     errors = [candidate.error for candidate in candidates if candidate.error is not None]
     outages = [error for error in errors if isinstance(error, ProviderError) and error.unavailable]
@@ -90,9 +96,18 @@ def best(candidates: list[Candidate]) -> Candidate:
     raise error
 
 
-def keep_trace(candidate: Candidate) -> None:
-    """Let the surrounding trace see the try that was chosen, and none of the others."""
+def keep_trace(candidate: Candidate, program: Program) -> None:
+    """Let the surrounding trace see the try that was chosen, and none of the others.
+
+    A try with advice ran on copies; its entries name the predictors of `program`, which are those
+    that an optimizer knows.
+    """
     outer = current().trace
-    if outer is not None:
-        for entry in candidate.trace:
-            outer.record(entry)
+    if outer is None:
+        return
+
+    known = program.named_predictors()
+    ran = candidate.program.named_predictors()
+    own = {id(predictor): known[path] for path, predictor in ran.items() if path in known}
+    for entry in candidate.trace:
+        outer.record(entry._replace(predictor=own.get(id(entry.predictor), entry.predictor)))

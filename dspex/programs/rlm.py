@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from dspex.programs.agents import ask_within_memory, check_positive, shortened
+from dspex.programs.agents import ask_within_memory, check_positive, shortened, with_details
 from dspex.programs.chain_of_thought import ChainOfThought
 from dspex.programs.code.interpreter import Interpreter, run_code
 from dspex.programs.code.monty import MontyInterpreter
@@ -122,7 +122,7 @@ class RLM(Program):
                 fresh = outcome.lost
 
         answer, _ = await ask_within_memory(self.answer, shown, about)
-        return Prediction.of({**answer, "trajectory": whole})
+        return with_details(answer, trajectory=whole)
 
     def input_names(self) -> list[str]:
         """Return the names of the inputs it takes, in order."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from dspex.adapters.rendering import describe_field
 from dspex.programs.trajectory import Trajectory
+from dspex.signatures.encoding import is_items, is_table
 from dspex.signatures.fields import Field, InputField, OutputField
 from dspex.signatures.signature import Signature
 from dspex.types.code import Code
@@ -79,7 +80,7 @@ def described_variables(task: Signature, values: Mapping[str, Any]) -> str:
 
 def _described(field: Field, value: Any) -> str:
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    size = f", {len(value)} items" if isinstance(value, (list, dict)) else ""
+    size = f", {len(value)} items" if is_items(value) or is_table(value) else ""
     head = f"{describe_field(field)}: {type(value).__name__}{size}, {len(text)} characters"
     more = "..." if len(text) > _PREVIEW_CHARS else ""
     return f"{head}\n    {text[:_PREVIEW_CHARS]!r}{more}"

@@ -8,9 +8,10 @@ from dspex.errors import ParseError, ProviderError
 from dspex.programs.code.interpreter import SubmitError
 from dspex.programs.sampling import run_all
 from dspex.programs.tools.code_functions import CodeFunctions
+from dspex.signatures.encoding import is_items
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from dspex.programs.code.interpreter import HostFunction
     from dspex.programs.rlm import RLM
@@ -42,19 +43,19 @@ class Work:
         """Raise the error that ends the program, if there is one."""
         self._tools.raise_fatal()
 
-    async def _query(self, prompt: str) -> str:
+    async def _query(self, prompt: Any) -> str:
         self._spend(1)
         return await self._asked(prompt)
 
-    async def _query_batched(self, prompts: Sequence[str]) -> list[str]:
-        if isinstance(prompts, str):
+    async def _query_batched(self, prompts: Any) -> list[str]:
+        if not is_items(prompts):
             raise TypeError("takes a list of texts; for one there is llm_query")
 
         self._spend(len(prompts))
         bound = self._program.max_concurrency
         return await run_all(self._asked, list(prompts), name="batch", max_concurrency=bound)
 
-    async def _asked(self, prompt: str) -> str:
+    async def _asked(self, prompt: Any) -> str:
         if not isinstance(prompt, str):
             raise TypeError(f"a prompt is a text, got {type(prompt).__name__}")
 

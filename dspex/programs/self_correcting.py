@@ -92,7 +92,7 @@ class SelfCorrecting(Program):
 
                 raise AnswerRejected(_told(rejected), tuple(rejected))
 
-        keep_trace(Candidate(len(rejected), trace=trace))
+        keep_trace(Candidate(len(rejected), trace=trace, program=program), self.program)
         return prediction
 
     async def _reason(self, inputs: Mapping[str, Any], prediction: Prediction) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, Any
 
+from dspex.adapters.outputs import Output
 from dspex.errors import AnswerRejected, InputError, ParseError, SignatureError
 from dspex.programs.chain_of_thought import ChainOfThought
 from dspex.programs.predict import Predict
@@ -163,6 +164,12 @@ def _misfits(signature: Signature, case: ScaffoldCase) -> list[str]:
             f"{sorted(signature.output_fields)}"
         )
 
+    for name, value in case.expected.items():
+        try:
+            _ = name in signature.output_fields and _typed(signature, name, value)
+        except ValueError as exc:
+            problems.append(f"{case}: no {name} can be {value!r}: {exc}")
+
     return problems
 
 
@@ -172,9 +179,16 @@ async def _failure(program: Predict, case: ScaffoldCase) -> str | None:
     except ParseError as exc:
         return f"{case} could not be answered: {exc.problem}"
 
+    signature = program.signature
+    expected = {name: _typed(signature, name, value) for name, value in case.expected.items()}
     wrong = [
         f"{name} is {prediction[name]!r} and not {value!r}"
-        for name, value in case.expected.items()
-        if plain_text(prediction[name]) != plain_text(value)
+        for name, value in expected.items()
+        if prediction[name] != value and plain_text(prediction[name]) != plain_text(value)
     ]
     return f"{case}: {', '.join(wrong)}" if wrong else None
+
+
+def _typed(signature: Signature, name: str, value: Any) -> Any:
+    """Return an expected value as the type of its field, read as generously as an answer."""
+    return Output.of(signature.output_fields[name], native=False).value_of(value)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import inspect
 from dataclasses import fields
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+from dspex.adapters.contents import field_values
 from dspex.errors import DatasetError, LoadError
 from dspex.messages import Sampling
 from dspex.programs.composite import Composite
+from dspex.programs.functions import describe_function
 from dspex.programs.provenance import Provenance
 from dspex.programs.tree import every_path
 from dspex.recipe import Recipe, build, decode_argument, encode_argument, import_path, resolve
@@ -114,7 +117,7 @@ def predictor_state(predictor: Predict) -> dict[str, Any]:
     data: dict[str, Any] = {
         "declared": predictor.declared,
         "signature": predictor.signature.to_dict(),
-        "demos": [demo.to_dict() for demo in predictor.demos],
+        "demos": [_demo_to_dict(demo) for demo in predictor.demos],
         "config": _sampling_to_dict(predictor.config),
         "max_repairs": predictor.max_repairs,
     }
@@ -125,6 +128,19 @@ def predictor_state(predictor: Predict) -> dict[str, Any]:
         data["adapter"] = encode_argument(predictor.adapter, "adapter")
 
     return data
+
+
+def _demo_to_dict(demo: Example) -> dict[str, Any]:
+    for name in demo:
+        for value in field_values(demo[name]):
+            source: object = getattr(value, "source", None)
+            if isinstance(source, Path):
+                raise TypeError(
+                    f"a demonstration's {name!r} is the file {str(source)!r}, which no loaded "
+                    "program may read: give it `await value.load()`, which holds what is in it"
+                )
+
+    return demo.to_dict()
 
 
 def predictor_from_state(predictor: Predict, state: Mapping[str, Any], path: str) -> Predict:
@@ -207,7 +223,9 @@ def _digestible(value: Any) -> Any:
     try:
         return encode_argument(value, "argument")
     except TypeError:
-        return _name(value if isinstance(value, type) or inspect.isroutine(value) else type(value))
+        described = describe_function(value, _digestible)
+        named = value if isinstance(value, type) or inspect.isroutine(value) else type(value)
+        return described or _name(named)
 
 
 def _name(value: Any) -> str:

@@ -147,12 +147,22 @@ class Trajectory(FieldType):
     def from_json(cls, data: Any, *parameters: Any) -> Self:
         """Return the trajectory that `to_json` wrote."""
         if isinstance(data, str):
-            return cls((Step(data),)) if data else cls()
+            return cls.parse(data)
 
         try:
             return cls(tuple(Step.from_json(row) for row in data))
         except (AttributeError, KeyError, TypeError) as exc:
             raise ValueError(f"{str(data)[:200]!r} is no list of steps: {exc}") from exc
+
+    @classmethod
+    def parse(cls, text: str, *parameters: Any) -> Self:
+        """Return the trajectory of a JSON list; any other text is a step that was only thought."""
+        try:
+            data: Any = json.loads(text)
+        except ValueError:
+            return cls((Step(text),)) if text else cls()
+
+        return cls.from_json(data)
 
     def as_text(self) -> str:
         """Return the steps as JSON text."""

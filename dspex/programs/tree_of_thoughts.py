@@ -38,7 +38,8 @@ class TreeOfThoughts(Program):
     All steps of one level are thought of at the same time, then judged at the same time; the
     `keep` best paths go on. The prediction holds the outputs of the signature, `thoughts`, the
     steps of the best path, and `thought_score`, the judge's. After Yao et al., "Tree of Thoughts"
-    (2023), breadth-first with a value for each state.
+    (2023), breadth-first with a value for each state. A step that cannot be read is pruned; where
+    all of a level are, the first one's `ParseError` is raised.
 
     Model calls: `depth * keep * breadth * 2 + 1` at most, the first level having one path.
 
@@ -103,15 +104,24 @@ class TreeOfThoughts(Program):
                 [(number, path) for path in paths for number in range(self.breadth)],
                 name=f"level{level}",
             )
-            paths = _best(grown, self.keep)
+            paths = _best([path for path in grown if isinstance(path, _Path)], self.keep)
+            if not paths:
+                raise next(error for error in grown if isinstance(error, ParseError))
 
         best = paths[0]
         answer = await self.answer(**inputs, thoughts=list(best.thoughts))
         return Prediction(answer, thoughts=best.thoughts, thought_score=best.score)
 
-    async def _grow(self, inputs: Mapping[str, Any], number: int, path: _Path) -> _Path:
+    async def _grow(
+        self, inputs: Mapping[str, Any], number: int, path: _Path
+    ) -> _Path | ParseError:
+        """Return a path with one more step, or why the step cannot be read."""
         asked = {**inputs, "thoughts": list(path.thoughts)}
-        step = await sampled(self.propose, asked, number, of=self.breadth)
+        try:
+            step = await sampled(self.propose, asked, number, of=self.breadth)
+        except ParseError as exc:
+            return exc
+
         thoughts = (*path.thoughts, step.thought)
         try:
             judged = await self.judge(**{**inputs, "thoughts": list(thoughts)})

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from dspex.cache import ResponseCache, cache_child
 from dspex.config import CacheSettings
-from dspex.errors import RuntimeNotFound
+from dspex.errors import ConfigError, RuntimeNotFound
 from dspex.programs.quarantine import Quarantine, quarantine_child
 from dspex.telemetry.children import exporters
 from supervision import (
@@ -20,7 +20,7 @@ from supervision import (
     TaskRef,
     TaskSupervisor,
 )
-from supervision.errors import NoProc
+from supervision.errors import NoProc, StartFailed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -106,7 +106,11 @@ class Tree:
         return ref
 
     async def open(self) -> None:
-        """Start everything."""
+        """Start everything.
+
+        Raises:
+            ConfigError: a child cannot start because of a setting.
+        """
         self.deadlines = Deadlines()
         root = Supervisor(
             [
@@ -119,7 +123,11 @@ class Tree:
             # then must keep its deadline.
             deadlines=self.deadlines,
         )
-        await root.__aenter__()
+        try:
+            await root.__aenter__()
+        except StartFailed as exc:
+            raise _mistake(exc) or exc from exc.__cause__
+
         self._root = root
         services = root.ref("services")
         if self._settings().cache is not None:
@@ -166,6 +174,14 @@ class Tree:
 
     def _cache_settings(self) -> CacheSettings:
         return self._settings().cache or CacheSettings()
+
+
+def _mistake(exc: BaseException | None) -> ConfigError | None:
+    """Return the wrong setting behind a failed start, if there is one."""
+    while exc is not None and not isinstance(exc, ConfigError):
+        exc = exc.__cause__
+
+    return exc
 
 
 def _exporters(bus: Bus, settings: Settings, told: TelemetrySettings) -> list[ChildSpec]:

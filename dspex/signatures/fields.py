@@ -183,6 +183,7 @@ class Field:
             SignatureError: name, type, constraints or default cannot work.
         """
         _check_name(self.name)
+        _check_options(self)
         self.adapter()
         if self.default is not MISSING and self.default is not None:
             try:
@@ -239,6 +240,25 @@ def _check_name(name: str) -> None:
         raise SignatureError(f"field name {name!r} starts with an underscore: leave it away")
 
 
+def _check_options(item: Field) -> None:
+    annotation, desc, form = cast("tuple[object, ...]", (item.annotation, item.desc, item.format))
+    if isinstance(annotation, str):
+        raise SignatureError(
+            f"field {item.name!r}: its type is the text {annotation!r}: give the type itself"
+        )
+
+    if not isinstance(desc, str):
+        raise SignatureError(f"field {item.name!r}: desc is a text, got {desc!r}")
+
+    if form is not None and not isinstance(form, str) and not callable(form):
+        raise SignatureError(f"field {item.name!r}: format is a text or a function, got {form!r}")
+
+    if item.default_factory is not None and not callable(item.default_factory):
+        raise SignatureError(
+            f"field {item.name!r}: default_factory is a function, got {item.default_factory!r}"
+        )
+
+
 def _build_adapter(item: Field) -> TypeAdapter[Any]:
     limits = item.constraints
     if name := unfit_constraint(item.annotation, limits):
@@ -260,5 +280,5 @@ def _build_adapter(item: Field) -> TypeAdapter[Any]:
         raise SignatureError(
             f"field {item.name!r}: the type {item.type_name} "
             + (f"with {limits} " if limits else "")
-            + f"cannot be validated: {str(exc).partition(chr(10))[0]}"
+            + f"cannot be validated: {' '.join(str(exc).split())[:300]}"
         ) from exc

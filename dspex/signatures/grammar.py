@@ -11,6 +11,7 @@ import difflib
 import keyword
 import re
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import reduce
 from typing import TYPE_CHECKING, Any, Final, Literal, cast
@@ -21,7 +22,7 @@ from dspex.signatures.fields import Field
 from dspex.types.base import FieldType
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
 __all__ = ("parse_signature",)
 
@@ -45,6 +46,7 @@ def parse_signature(text: str, types: Mapping[str, Any] | None = None) -> tuple[
     Raises:
         SignatureError: it is not a signature; nothing else is ever raised.
     """
+    _check_arguments(text, types)
     if len(text) > _MAX_LENGTH:
         raise SignatureError(
             f"a signature of {len(text)} characters; the string syntax takes {_MAX_LENGTH}: "
@@ -65,6 +67,16 @@ def parse_signature(text: str, types: Mapping[str, Any] | None = None) -> tuple[
             )
 
     return (*inputs, *outputs)
+
+
+def _check_arguments(text: object, types: object) -> None:
+    if not isinstance(text, str):
+        raise SignatureError(
+            f"a signature is written as a text, 'question -> answer', got {text!r}"
+        )
+
+    if types is not None and not isinstance(types, Mapping):
+        raise SignatureError(f"types is a dict of names and what they mean, got {types!r}")
 
 
 def _find_arrow(text: str) -> int:

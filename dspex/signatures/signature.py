@@ -316,7 +316,10 @@ def make_signature(
     return signature if instructions is None else signature.with_instructions(instructions)
 
 
-def _fill(signature: Signature, fields: tuple[Field, ...], instructions: str | None) -> None:
+def _fill(signature: Signature, fields: tuple[Field, ...], instructions: object) -> None:
+    if instructions is not None and not isinstance(instructions, str):
+        raise SignatureError(f"instructions are a text, got {instructions!r}")
+
     inputs = tuple(field.checked() for field in fields if field.role == "input")
     outputs = tuple(field.checked() for field in fields if field.role == "output")
     ordered = (*inputs, *outputs)

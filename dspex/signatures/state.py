@@ -32,7 +32,8 @@ def fields_from_dict(data: Mapping[str, Any], version: int) -> list[Field]:
     Raises:
         LoadError: it is of a newer version than `version`, or not a signature; names the field.
     """
-    found = data.get("version")
+    given: object = data
+    found = data.get("version") if is_table(given) else None
     if not isinstance(found, int) or not isinstance(data.get("fields"), list):
         raise LoadError(f"not a signature: {data!r}")
 

@@ -46,6 +46,9 @@ from dspex.telemetry.events import (
     PROGRAM_STOP,
     REPAIR,
     SETTINGS_CHANGED,
+    TOOL_EXCEPTION,
+    TOOL_START,
+    TOOL_STOP,
 )
 from dspex.telemetry.patterns import matching
 
@@ -75,5 +78,8 @@ __all__ = (
     "PROGRAM_STOP",
     "REPAIR",
     "SETTINGS_CHANGED",
+    "TOOL_EXCEPTION",
+    "TOOL_START",
+    "TOOL_STOP",
     "matching",
 )

@@ -18,6 +18,7 @@ import orjson
 import structlog
 
 from dspex.effects import current
+from dspex.errors import ConfigError
 from dspex.telemetry.events import (
     BREAKER_STATE,
     BUDGET_REFUSED,
@@ -125,12 +126,28 @@ async def log_child(
     *,
     ready: Callable[[object], None],
 ) -> None:
-    """Write events for as long as the child lives, to a file or standard error, by a thread."""
-    sink = LogSink(path)
+    """Write events for as long as the child lives, to a file or standard error, by a thread.
+
+    Raises:
+        ConfigError: the file cannot be opened.
+    """
+    sink = _open(path)
     try:
         await log_exporter(bus, build_logger(style, level, sink), level, ready=ready)
     finally:
         await asyncio.to_thread(sink.close, _CLOSE_S)
+
+
+def _open(path: Path | None) -> LogSink:
+    try:
+        return LogSink(path)
+    except OSError as exc:
+        raise ConfigError(
+            f"cannot be written to: {exc.strerror or exc}",
+            source="settings",
+            key="telemetry.log_path",
+            value=str(path),
+        ) from exc
 
 
 async def log_exporter(

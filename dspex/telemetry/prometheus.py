@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from dspex.errors import ConfigError
 from dspex.telemetry.events import (
     BREAKER_STATE,
     BUDGET_REFUSED,
@@ -77,7 +78,17 @@ async def _serve(metrics: Metrics, host: str, port: int, ready: Callable[[object
     await runner.setup()
     try:
         site = web.TCPSite(runner, host, port)
-        await site.start()
+        try:
+            await site.start()
+        except OSError as exc:
+            raise ConfigError(
+                f"cannot be listened on at {host}: {exc.strerror or exc}; give another, or 0 for "
+                f"any that is free",
+                source="settings",
+                key="telemetry.metrics_port",
+                value=port,
+            ) from exc
+
         metrics.port = runner.addresses[0][1]
         ready(metrics)
         await stay()

@@ -89,10 +89,20 @@ class FakeTransport:
         self.gate = ConnectionGate(max_connections, name="fake")
         self._pauses: set[asyncio.Future[None]] = set()
 
+    def retune(self, settings: ProviderSettings, places: int) -> None:
+        """Take on another number of connections."""
+        self.gate.set_limit(places)
+
     def post(self, path: str, body: bytes) -> _FakePost:
         """Return the scripted answer to one request."""
         # Not orjson, which refuses the escapes of lone surrogates.
         return _FakePost(self, json.loads(body))
+
+    def request(
+        self, method: str, path: str, body: bytes = b"", content_type: str = "application/json"
+    ) -> _FakePost:
+        """Return the scripted answer to any other request, told as its method, path and body."""
+        return _FakePost(self, {"method": method, "path": path, "body": body})
 
     async def session(
         self,
@@ -142,6 +152,8 @@ def _end(pause: asyncio.Future[None]) -> None:
 
 
 class _FakePost:
+    reused = True
+
     def __init__(self, transport: FakeTransport, body: dict[str, Any]) -> None:
         self._transport = transport
         self._body = body

@@ -26,8 +26,9 @@ from dspex.types.history import History
 from dspex.types.image import Image
 from dspex.types.loading import load_all
 from dspex.types.reasoning import Reasoning
-from dspex.types.tool import Tool, make_tools
+from dspex.types.tool import Tool
 from dspex.types.tool_calls import ToolCalls, ToolResult
+from dspex.types.tool_sets import make_tools
 
 __all__ = (
     "Audio",

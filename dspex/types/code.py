@@ -13,7 +13,7 @@ __all__ = ("Code",)
 L_co = TypeVar("L_co", covariant=True)
 
 # The fences of a block are as long as each other and longer than any in it (CommonMark).
-_BLOCK: Final = re.compile(r"^(`{3,})[^\n`]*\n(.*?)(?:^|\n)\1[ \t]*$", re.DOTALL | re.MULTILINE)
+_FENCE_LINE: Final = re.compile(r"^(`{3,})([^\n`]*)$", re.MULTILINE)
 _FENCE: Final = re.compile(r"^`{3,}", re.MULTILINE)
 
 
@@ -65,8 +65,8 @@ class Code(str, FieldType, Generic[L_co]):
     @classmethod
     def parse(cls, text: str, *parameters: Any) -> Self:
         """Return the first fenced block of a text, or all of it where there is none."""
-        found = _BLOCK.search(text)
-        return cls(found[2] if found else text, str(parameters[0]) if parameters else "")
+        block = _first_block(text)
+        return cls(text if block is None else block, str(parameters[0]) if parameters else "")
 
     @classmethod
     def describe(cls, *parameters: Any) -> str:
@@ -82,6 +82,21 @@ class Code(str, FieldType, Generic[L_co]):
             )
 
         return cls.parse(data, *parameters)
+
+
+def _first_block(text: str) -> str | None:
+    """Return what the first fences that are closed hold; looks at every line once."""
+    closing: dict[str, re.Match[str]] = {}
+    found: tuple[re.Match[str], re.Match[str]] | None = None
+    for line in reversed(list(_FENCE_LINE.finditer(text))):
+        if line[1] in closing:
+            found = line, closing[line[1]]
+
+        if not line[2].strip():
+            closing[line[1]] = line
+
+    # The line break before the closing fence is the fence's.
+    return None if found is None else text[found[0].end() + 1 : found[1].start()].removesuffix("\n")
 
 
 def _named(language: Any) -> Any:

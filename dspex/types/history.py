@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Self, TypeGuard
 
 from dspex.types.base import FieldType
+from dspex.types.loading import load_all
 
 __all__ = ("History",)
 
@@ -35,6 +36,12 @@ class History(FieldType):
     def with_turn(self, **fields: Any) -> Self:
         """Return a copy with one more turn at its end."""
         return type(self)((*self.messages, fields))
+
+    async def load(self) -> Self:
+        """Return the turns with all that they hold in memory."""
+        turns = [await load_all(turn) for turn in self.messages]
+        same = all(new is old for new, old in zip(turns, self.messages, strict=True))
+        return self if same else type(self)(tuple(turns))
 
     def __len__(self) -> int:
         return len(self.messages)

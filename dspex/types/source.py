@@ -37,10 +37,7 @@ def as_source(
         return Path(fspath(cast("PathLike[str]", source)))
 
     if isinstance(source, str) and source.lower().startswith(tuple(schemes)):
-        if source.lower().startswith("data:"):
-            read_data_url(source)
-
-        return source
+        return _in_base64(source) if source.lower().startswith("data:") else source
 
     takes = " or ".join(f"{scheme.rstrip(':/')}: URL" for scheme in schemes)
     shown = repr(source)
@@ -88,6 +85,12 @@ def source_to_json(source: object, **more: Any) -> Any:
         return {"path": str(source), **known}
 
     return {"source": source, **known} if known else source
+
+
+def _in_base64(url: str) -> str:
+    """Return a `data:` URL in the one form that providers take."""
+    kind, data = read_data_url(url)
+    return url if ";base64," in url.partition(",")[0] + "," else data_url(data, kind)
 
 
 def _from_bytes(data: bytes, what: str, media_type: str | None, name: str | None) -> str:

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import json
-import re
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Literal, Self, cast
-
-from pydantic_core import from_json, to_json, to_jsonable_python
 
 from dspex.effects import Effect, current, scope
 from dspex.errors import ProviderError, ToolError
@@ -19,8 +15,11 @@ from dspex.recipe import Recipe, encode_argument
 from dspex.types.base import FieldType
 from dspex.types.tool_announcing import announced
 from dspex.types.tool_calls import ToolFailure, ToolResult, read_arguments
-from dspex.types.tool_running import call_function
+from dspex.types.tool_mcp import McpFunction, list_mcp_tools, mcp_name
+from dspex.types.tool_naming import checked_name
+from dspex.types.tool_running import Once, call_function
 from dspex.types.tool_schema import ToolSchema, is_table, schema_of
+from dspex.types.tool_values import as_json, call_digest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -28,9 +27,8 @@ if TYPE_CHECKING:
     from dspex.messages import Compat, Sampling
     from dspex.types.tool_running import CallPolicy
 
-__all__ = ("Tool", "make_tools")
+__all__ = ("Tool",)
 
-_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
 _NOTHING: Final[Mapping[str, Any]] = MappingProxyType({"type": "object", "properties": {}})
 _TIMEOUT_S: Final = 60.0
 
@@ -88,7 +86,7 @@ class Tool(FieldType):
         on_error: Literal["observe", "raise"] = "observe",
         policy: CallPolicy | None = None,
     ) -> None:
-        called = _checked_name(func, name)
+        called = checked_name(func, name)
         if timeout_s is not None and not timeout_s > 0:
             problem = f"timeout_s must be more than 0 or None, got {timeout_s!r}"
             raise ToolError(problem, tool=called, reason="definition")
@@ -171,7 +169,7 @@ class Tool(FieldType):
             effect = Effect(
                 "tool",
                 run=lambda: announced(self.name, self._outcome(arguments, call_id)),
-                digest=lambda: _digest(self.name, arguments),
+                digest=lambda: call_digest(self.name, arguments),
                 encode=ToolResult.to_json,
                 decode=ToolResult.from_json,
             )
@@ -189,12 +187,16 @@ class Tool(FieldType):
 
         if isinstance(given, ToolResult):
             return ToolResult(
-                self.name, given.value, call_id=call_id, error=given.error, images=given.images
+                self.name,
+                as_json(given.value),
+                call_id=call_id,
+                error=given.error,
+                images=given.images,
             )
 
         images = (given,) if isinstance(given, ImagePart) else ()
         return ToolResult(
-            self.name, "" if images else _as_json(given), call_id=call_id, images=images
+            self.name, "" if images else as_json(given), call_id=call_id, images=images
         )
 
     def _checked(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -209,12 +211,13 @@ class Tool(FieldType):
         return dict(arguments)
 
     async def _limited(self, arguments: dict[str, Any]) -> Any:
+        limit = asyncio.timeout(self.timeout_s)
         try:
-            async with asyncio.timeout(self.timeout_s) as limit:
+            async with limit:
                 if self.policy is None:
                     return await call_function(self.func, arguments)
 
-                once = call_function if self.idempotent else _Once().call
+                once = call_function if self.idempotent else Once().call
                 return await self.policy.run(once, self.func, arguments)
         except TimeoutError as exc:
             if not limit.expired():
@@ -232,7 +235,7 @@ class Tool(FieldType):
 
     def render(self) -> str:
         """Return name, description and arguments, for endpoints without tool calling."""
-        arguments = to_jsonable_python(dict(self.parameters.get("properties", {})))
+        arguments = dict(self.parameters.get("properties", {}))
         about = f": {self.description}" if self.description else ""
         written = json.dumps(arguments, ensure_ascii=False)
         return f"{self.name}{about}\narguments: {written}"
@@ -279,6 +282,28 @@ class Tool(FieldType):
         raise ValueError(f"{text[:200]!r} is not a tool: tools are functions, not text")
 
     @classmethod
+    async def from_mcp(cls, client: Any, *, server: str = "") -> tuple[Self, ...]:
+        """Return the tools of a server to which the caller holds an open `mcp.Client`.
+
+        They live as long as that connection; `McpServer` keeps one that comes back.
+
+        Args:
+            client: it must be closed by the task that opened it.
+            server: goes in front of the tools' names.
+        """
+        tools: dict[str, Self] = {}
+        for listed in await list_mcp_tools(client):
+            name = mcp_name(server, listed.name, tools)
+            tools[name] = cls(
+                McpFunction(client, listed.name),
+                name=name,
+                description=listed.description or "",
+                parameters=listed.input_schema,
+            )
+
+        return tuple(tools.values())
+
+    @classmethod
     def travels_natively(cls, capabilities: Compat, sampling: Sampling) -> bool:
         """Tell whether the endpoint has tool calling."""
         return capabilities.tools
@@ -308,63 +333,6 @@ _DEFAULTS: Final[Mapping[str, Any]] = {
 }
 
 
-def make_tools(tools: Iterable[Tool | Callable[..., Any]]) -> tuple[Tool, ...]:
-    """Return functions and tools as tools, each with a name of its own.
-
-    Raises:
-        ToolError: one cannot be a tool, or two have one name.
-    """
-    made = tuple(tool if isinstance(tool, Tool) else Tool(tool) for tool in tools)
-    seen: dict[str, Tool] = {}
-    for tool in made:
-        if tool.name in seen:
-            raise ToolError(
-                f"two tools have this name, {seen[tool.name].func!r} and {tool.func!r}: give one "
-                "another, as in Tool(function, name='...')",
-                tool=tool.name,
-                reason="definition",
-            )
-
-        seen[tool.name] = tool
-
-    return made
-
-
-class _Once:
-    """Lets a function be called once: a second try only raises what the first one did."""
-
-    __slots__ = ("_error",)
-
-    def __init__(self) -> None:
-        self._error: BaseException | None = None
-
-    async def call(self, function: Callable[..., Any], arguments: Mapping[str, Any]) -> Any:
-        if self._error is not None:
-            raise self._error
-
-        try:
-            return await call_function(function, arguments)
-        except BaseException as exc:
-            self._error = exc
-            raise
-
-
-def _checked_name(func: Callable[..., Any], name: str | None) -> str:
-    if not callable(func):
-        problem = f"{func!r} is no function: give a function or an object that can be called"
-        raise ToolError(problem, reason="definition")
-
-    found = name or getattr(getattr(func, "func", func), "__name__", None) or type(func).__name__
-    if not _NAME.fullmatch(found):
-        raise ToolError(
-            f"{found!r} is no name that models can call: give one of letters, digits, _ and -, at "
-            "most 64, as in Tool(function, name='...')",
-            reason="definition",
-        )
-
-    return found
-
-
 def _rebuilt(func: Callable[..., Any], given: dict[str, Any]) -> Tool:
     return Tool(func, **given)
 
@@ -375,19 +343,3 @@ def _described_only(**arguments: Any) -> None:
 
 def _failure(reason: str) -> ToolFailure:
     return cast("ToolFailure", reason if reason in ("arguments", "timeout") else "crash")
-
-
-def _as_json(value: Any) -> Any:
-    """Return a value as JSON data; what has none is shown as Python shows it."""
-    if isinstance(value, FieldType):
-        return value.as_text()
-
-    try:
-        return from_json(to_json(value, fallback=repr, inf_nan_mode="strings", bytes_mode="base64"))
-    except ValueError:
-        return repr(value)
-
-
-def _digest(name: str, arguments: Mapping[str, Any]) -> str:
-    told = json.dumps([name, _as_json(dict(arguments))], sort_keys=True)
-    return hashlib.sha256(told.encode()).hexdigest()

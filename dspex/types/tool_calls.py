@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import KW_ONLY, dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeAlias, get_args
+from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeAlias, TypeGuard, get_args
 
 from pydantic_core import from_json
 
@@ -14,7 +14,7 @@ from dspex.types.base import FieldType
 from dspex.types.tool_schema import is_table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from dspex.messages import Choice, Compat, Content, Sampling
 
@@ -91,10 +91,10 @@ class ToolCalls(FieldType):
         if is_table(data):
             data = next((data[key] for key in ("tool_calls", "calls") if key in data), [data])
 
-        if not isinstance(data, list):
-            raise ValueError(f"{str(data)[:200]!r} is not a list")  # noqa: TRY004 - what validation expects
+        if not _is_list(data):
+            raise ValueError(f"{str(data)[:200]!r} is not a list")
 
-        return cls(tuple(_read_call(row, index) for index, row in enumerate(_items(data))))
+        return cls(tuple(_read_call(row, index) for index, row in enumerate(data)))
 
     @classmethod
     def travels_natively(cls, capabilities: Compat, sampling: Sampling) -> bool:
@@ -205,8 +205,8 @@ def read_arguments(text: str) -> Mapping[str, Any]:
     return data
 
 
-def _items(data: Iterable[Any]) -> Iterable[Any]:
-    return data
+def _is_list(data: object) -> TypeGuard[list[Any]]:
+    return isinstance(data, list)
 
 
 def _read_call(row: Any, index: int) -> ToolCall:
@@ -218,7 +218,8 @@ def _read_call(row: Any, index: int) -> ToolCall:
     if not isinstance(name, str) or not name:
         raise ValueError(f"the call {str(dict(row))[:200]} names no tool")
 
-    arguments: Any = next((inner[key] for key in _ARGUMENTS if inner.get(key) is not None), {})
+    given = [inner[key] for key in _ARGUMENTS if inner.get(key) is not None]
+    arguments: Any = given[0] if given else {}
     written = arguments if isinstance(arguments, str) else json.dumps(arguments, ensure_ascii=False)
     read_arguments(written)
     return ToolCall(str(row.get("id") or f"call_{index}"), name, written)

@@ -6,19 +6,62 @@ The values of the `mcp` library are read by their attributes, so that it need no
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from dspex.errors import ToolError
 from dspex.messages import ImagePart
 from dspex.types.tool_calls import ToolResult
+from dspex.types.tool_schema import is_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ("MAX_CHARS", "mcp_name", "mcp_result")
+    from dspex.recipe import Recipe
+
+__all__ = ("MAX_CHARS", "McpFunction", "list_mcp_tools", "mcp_name", "mcp_result")
 
 MAX_CHARS: Final = 1_000_000
 _UNFIT: Final = re.compile(r"[^A-Za-z0-9_-]")
 _LONGEST: Final = 64
+_PAGES: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class McpFunction:
+    """The function behind a tool of an open client."""
+
+    client: Any
+    tool: str
+
+    async def __call__(self, **arguments: Any) -> ToolResult:
+        """Call it."""
+        return mcp_result(self.tool, await self.client.call_tool(self.tool, arguments))
+
+    def recipe(self) -> Recipe:
+        """Refuse: a connection cannot be saved."""
+        raise TypeError(
+            f"the tool {self.tool!r} belongs to an open connection, which cannot be saved: build "
+            "the program with its tools and give it the saved state with `program.with_state(...)`"
+        )
+
+
+async def list_mcp_tools(client: Any) -> list[Any]:
+    """Return what an open `mcp.Client` lists, from all pages.
+
+    Raises:
+        ToolError: the listing does not end.
+    """
+    listed: list[Any] = []
+    cursor: str | None = None
+    for _ in range(_PAGES):
+        page = await client.list_tools(cursor=cursor, cache_mode="bypass")
+        listed += page.tools
+        cursor = page.next_cursor
+        if not cursor:
+            return listed
+
+    raise ToolError(f"the listing of the server's tools does not end after {_PAGES} pages")
 
 
 def mcp_name(server: str, tool: str, taken: Iterable[str] = ()) -> str:
@@ -56,7 +99,7 @@ def mcp_result(tool: str, given: Any) -> ToolResult:
     value: Any = getattr(given, "structured_content", None)
     if value is None or failed:
         value = text
-    elif isinstance(value, dict) and list(value) == ["result"]:
+    elif is_table(value) and list(value) == ["result"]:
         value = value["result"]
 
     result = ToolResult(tool, value, error="crash" if failed else None, images=tuple(images))

@@ -15,7 +15,7 @@ from anyio.lowlevel import RunVar
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
-__all__ = ("MAX_THREADS", "CallPolicy", "call_function", "is_async")
+__all__ = ("MAX_THREADS", "CallPolicy", "Once", "call_function", "is_async")
 
 T = TypeVar("T")
 
@@ -100,3 +100,23 @@ def _threads() -> asyncio.Semaphore:
         places = asyncio.Semaphore(MAX_THREADS)
         _places.set(places)
         return places
+
+
+class Once:
+    """Lets a function be called once: a second try only raises what the first one did."""
+
+    __slots__ = ("_error",)
+
+    def __init__(self) -> None:
+        self._error: BaseException | None = None
+
+    async def call(self, function: Callable[..., Any], arguments: Mapping[str, Any]) -> Any:
+        """Call it, or raise again what the first call raised."""
+        if self._error is not None:
+            raise self._error
+
+        try:
+            return await call_function(function, arguments)
+        except BaseException as exc:
+            self._error = exc
+            raise

@@ -102,6 +102,10 @@ def is_table(value: object) -> TypeGuard[Mapping[str, Any]]:
     return isinstance(value, Mapping)
 
 
+def _is_list(value: object) -> TypeGuard[list[Any]]:
+    return isinstance(value, list)
+
+
 def _docstring(function: Callable[..., Any]) -> str | None:
     # An object that is called says what it does on its class, and a `partial` what it wraps does.
     wrapped = getattr(function, "func", function)
@@ -156,7 +160,7 @@ def _annotation(tool: str, parameter: inspect.Parameter, hints: Mapping[str, Any
 
 def _plain(schema: Any, *, names: bool = False) -> Any:
     """Return a schema without the titles that pydantic makes up; a field may be called so."""
-    if isinstance(schema, list):
+    if _is_list(schema):
         return [_plain(item) for item in schema]
 
     if not is_table(schema):

@@ -11,7 +11,7 @@ import pytest
 from aiohttp.test_utils import TestServer
 
 from dspex import effects
-from dspex.clients.transport import connection_limit
+from dspex.clients.open_files import connection_limit
 from dspex.config import ProviderSettings
 from dspex.errors import ConfigError, EndpointUnavailable, RuntimeNotFound
 from dspex.messages import Message, Request

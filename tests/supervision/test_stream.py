@@ -492,3 +492,26 @@ async def test_exit_in_an_asynchronous_input_is_raised_to_the_consumer() -> None
         assert tasks.alive
 
     assert caught.value.code == 3
+
+
+@pytest.mark.virtual_time
+@pytest.mark.parametrize("asynchronous", [False, True])
+async def test_places_are_refilled_while_the_consumer_is_busy(asynchronous: bool) -> None:
+    """U07: each result taken starts the next item, whatever the consumer does in between."""
+
+    async def work(n: int) -> None:
+        await asyncio.sleep(1)
+
+    async def later() -> AsyncIterator[int]:
+        for n in range(500):
+            yield n
+
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    async with TaskSupervisor() as tasks:
+        source = later() if asynchronous else range(500)
+        async for _ in tasks.async_stream(work, source, max_concurrency=100, ordered=False):
+            await asyncio.sleep(0.005)
+
+    # Five rounds of a second; taking a hundred results takes half of one.
+    assert loop.time() - began < 6

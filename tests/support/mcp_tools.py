@@ -47,6 +47,10 @@ def where() -> dict[str, int]:
 
 def main() -> None:
     """Serve; with a file of starts, list one more tool from the second start on."""
+    if len(sys.argv) > 2:
+        server.run("streamable-http", host="127.0.0.1", port=int(sys.argv[2]))
+        return
+
     if len(sys.argv) > 1:
         starts = Path(sys.argv[1])
         with starts.open("a") as log:

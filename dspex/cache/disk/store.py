@@ -139,7 +139,7 @@ class DiskStore:
         if row == "later":
             row = await self._read_there(key)
 
-        if row is None or self._is_over(row) or not self._is_whole(key, row):
+        if row is None or not self._is_whole(key, row) or self._is_over(row):
             self._misses += 1
             return None
 

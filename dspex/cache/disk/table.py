@@ -48,9 +48,13 @@ class Row(NamedTuple):
     used: float
 
     def is_whole(self, key: bytes) -> bool:
-        """Tell whether the value is the one that was written under this key."""
+        """Tell whether the value is the one that was written under this key, at a known time."""
+        # Only the schema of the table, and not SQLite, says that its times are numbers.
         return (
             isinstance(self.value, bytes)
+            and isinstance(self.written, float)
+            and isinstance(self.used, float)
+            and (self.expires is None or isinstance(self.expires, float))
             and len(self.value) == self.size
             and zlib.crc32(self.value, zlib.crc32(key)) == self.checksum
         )

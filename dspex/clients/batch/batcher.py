@@ -170,13 +170,12 @@ class Batcher:
         lines = [waiter.line for waiter in group.waiters]
         batch = OpenBatch(self._entropy(_NONCE_BYTES).hex(), (line.id for line in lines), None)
         try:
-            uploaded = await self._sender.upload(lines)
-            await self._notes.begin(batch)
-            batch.batch = await self._sender.create(lines, uploaded, batch.nonce)
-            await self._notes.made(batch)
+            await self._sender.make(batch, lines, self._notes)
         except ProviderError as exc:
-            await self._notes.void(batch, batch.lines)
             group.fail(exc.data)
+        except OSError as exc:
+            # What cannot be noted is not sent: a restart would pay for it again.
+            group.fail(self._endpoint.unavailable("batch journal", str(exc)).data)
         except BaseException:
             group.fail(self._stopped())
             raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from dspex.clients.batch.exchange import exchange
@@ -10,6 +11,8 @@ from dspex.errors import ErrorKind, ProviderError
 if TYPE_CHECKING:
     from dspex.clients.batch.dialect import Dialect
     from dspex.clients.batch.line import BatchLine
+    from dspex.clients.batch.notes import Notes
+    from dspex.clients.batch.open_batch import OpenBatch
     from dspex.clients.endpoint import Endpoint
 
 __all__ = ("Sender",)
@@ -34,6 +37,25 @@ class Sender:
     def __init__(self, endpoint: Endpoint, dialect: Dialect) -> None:
         self._endpoint = endpoint
         self._dialect = dialect
+
+    async def make(self, batch: OpenBatch, lines: list[BatchLine], notes: Notes) -> None:
+        """Send up what the batch is made of, and make it, noting what a restart has to know.
+
+        Raises:
+            ProviderError: it was refused.
+            OSError: it cannot be noted, and was not made.
+        """
+        uploaded = await self.upload(lines)
+        await notes.begin(batch)
+        try:
+            batch.batch = await self.create(lines, uploaded, batch.nonce)
+        except ProviderError:
+            await notes.void(batch, batch.lines)
+            raise
+
+        # It is known here, and a restart looks for it by our name: better than to send it twice.
+        with suppress(OSError):
+            await notes.made(batch)
 
     async def upload(self, lines: list[BatchLine]) -> bytes:
         """Send up what the batch is made of; return the answer, empty if there is nothing."""

@@ -16,9 +16,16 @@ from dspex.messages import AudioPart, DroppedParam, FilePart, ImagePart, Request
 from dspex.usage import Usage
 
 if TYPE_CHECKING:
+    from dspex.clients.prices import Price
     from dspex.messages import Message, Part, Sampling
 
-__all__ = ("DEFAULT_OUTPUT_TOKENS", "bound_output", "bound_usage", "estimate_usage")
+__all__ = (
+    "DEFAULT_OUTPUT_TOKENS",
+    "bound_output",
+    "bound_usage",
+    "estimate_usage",
+    "guess_unfinished",
+)
 
 DEFAULT_OUTPUT_TOKENS: Final = 4_096
 """Set aside and sent for an answer under a budget when neither request nor endpoint has a bound."""
@@ -53,6 +60,22 @@ def estimate_usage(request: Request) -> Usage:
         cost_usd=None,
         calls=1,
     )
+
+
+def guess_unfinished(asked: Usage, price: Price | None, heard: int = 0) -> Usage:
+    """Guess what a request has used that was given up before it told: most providers bill it.
+
+    Args:
+        asked: what was estimated before it was sent.
+        price: of its model; None: the cost is not known.
+        heard: how many characters of the answer had come.
+    """
+    used = Usage(
+        input_tokens=asked.input_tokens,
+        output_tokens=-(-heard // _CHARS_PER_TOKEN),
+        cost_usd=None,
+    )
+    return used if price is None else replace(used, cost_usd=price.of(used))
 
 
 def bound_output(request: Request, default: int | None) -> tuple[Request, DroppedParam | None]:

@@ -17,15 +17,13 @@ spin on loops whose clock is coarser. Here callers wait in the order they came a
 
 from __future__ import annotations
 
-import asyncio
 import math
-from collections import OrderedDict
 from typing import TYPE_CHECKING, Final, Never
 
+from dspex.clients.limits.line import Line
 from dspex.clients.limits.meters import Demand, Meters
 from dspex.clients.limits.quota import QuotaLease, QuotaStatistics
 from dspex.clients.limits.throttle import Throttle
-from dspex.errors import EndpointUnavailable, ErrorData, ErrorKind, PoolExhausted
 
 if TYPE_CHECKING:
     from dspex.clients.limits.user_limits import UserLimits
@@ -33,17 +31,8 @@ if TYPE_CHECKING:
 
 __all__ = ("RequestLimiter",)
 
-_GRAIN_S: Final = 0.001
-"""Waits are rounded up to this: the clock of some loops is no finer."""
-
-_REST_S: Final = 0.002
-"""The pump rests at least this long, so that a high rate is granted in batches."""
-
-_LONGEST_REST_S: Final = 60.0
-"""And at most this long, so that no rate is too low for a timer."""
-
-_BATCH: Final = 1_000
-"""At most this many are granted in one go, so that the end of a pause does not hold up the loop."""
+_NO_TOKENS: Final = Demand(1, 0, 0, 0)
+"""What most requests take: where tokens are not limited, nobody counts them."""
 
 
 class RequestLimiter:
@@ -81,7 +70,6 @@ class RequestLimiter:
             raise ValueError(f"burst_s must be a positive, finite number, got {burst_s!r}")
 
         self.name = name
-        self.max_waiting = max_waiting
         self._meters = Meters(
             {
                 "requests": requests_per_min,
@@ -92,12 +80,8 @@ class RequestLimiter:
             burst_s=burst_s,
         )
         self._throttle = Throttle(self._meters, max_pause_s=max_pause_s)
+        self._line = Line(self._throttle, self._undo, max_waiting=max_waiting, name=name)
         self._users = users
-        # Ordered, so that a cancelled waiter leaves from the middle in constant time; and not a
-        # dict, whose first key takes longer to find with every key that was taken from its front.
-        self._waiters: OrderedDict[asyncio.Future[bool], Demand] = OrderedDict()
-        self._serving = False
-        self._nap: asyncio.Future[None] | None = None
         self._granted = 0
         self._refunded = 0
 
@@ -105,14 +89,14 @@ class RequestLimiter:
         self, *, key: str, tokens: int, output_tokens: int = 0, user: str = ""
     ) -> QuotaLease | None:
         """Return a lease if nobody waits and there is room; about 1 us a bucket."""
-        if self._waiters:
+        if self._line:
             return None
 
         users = self._users
         if users is not None and user and not users.ready(user):
             return None
 
-        demand = Demand(1, tokens, tokens - output_tokens, output_tokens)
+        demand = Demand(1, tokens, tokens - output_tokens, output_tokens) if tokens else _NO_TOKENS
         if not self._throttle.take(demand):
             return None
 
@@ -143,28 +127,23 @@ class RequestLimiter:
 
         demand = Demand(1, tokens, tokens - output_tokens, output_tokens)
         if self._users is None or not user:
-            await self._wait(demand)
+            await self._line.wait(demand)
         else:
             await self._wait_as(self._users, user, demand)
 
         self._granted += 1
         return _Lease(self, demand, user)
 
+    def set_max_waiting(self, max_waiting: int) -> None:
+        """Let another number wait, from now on."""
+        self._line.max_waiting = max_waiting
+
     async def serve(self) -> Never:
         """Grant waiting calls until cancelled; the body of a supervised child.
 
         Whoever waits when it ends, for whatever reason, fails with `EndpointUnavailable`.
         """
-        if self._serving:
-            raise RuntimeError(f"{self!r} is served already: one pump for one queue")
-
-        self._serving = True
-        try:
-            while True:
-                await self._sleep(self._grant())
-        finally:
-            self._serving = False
-            self._dismiss()
+        await self._line.serve()
 
     def pause(self, for_s: float, *, limit_per_min: float | None = None) -> None:
         """Grant nothing for `for_s` seconds from now; a pause under way only ever gets longer.
@@ -195,7 +174,7 @@ class RequestLimiter:
                 "output_tokens": output_tokens_per_min,
             }
         )
-        self._wake()
+        self._line.wake()
 
     def set_users(self, users: UserLimits | None) -> None:
         """Set the limits of single users anew, for those who ask from now on."""
@@ -207,7 +186,7 @@ class RequestLimiter:
         requests, tokens = meters.bucket("requests"), meters.bucket("tokens")
         asked, answered = meters.bucket("input_tokens"), meters.bucket("output_tokens")
         return QuotaStatistics(
-            waiting=len(self._waiters) + (0 if users is None else users.waiting),
+            waiting=len(self._line) + (0 if users is None else users.waiting),
             granted=self._granted,
             refunded=self._refunded,
             pauses=self._throttle.pauses,
@@ -223,9 +202,9 @@ class RequestLimiter:
         )
 
     def __repr__(self) -> str:
-        state = "serving" if self._serving else "not served"
+        state = "serving" if self._line.serving else "not served"
         return (
-            f"<RequestLimiter {self.name!r} {state}, {len(self._waiters)} waiting, "
+            f"<RequestLimiter {self.name!r} {state}, {len(self._line)} waiting, "
             f"{self._granted} granted>"
         )
 
@@ -237,116 +216,29 @@ class RequestLimiter:
         if self._users is not None and user:
             self._users.give_back(user, demand.tokens)
 
-        if self._waiters:
-            self._wake()
+        if self._line:
+            self._line.wake()
 
     def correct(self, estimate: Demand, used: Demand, user: str) -> None:
         """Charge tokens that were used beyond the estimate, or fewer; leases call it."""
         if self._users is not None and user:
             self._users.correct(user, used.tokens - estimate.tokens)
 
-        if self._meters.correct(estimate, used) and self._waiters:
-            self._wake()
+        if self._meters.correct(estimate, used) and self._line:
+            self._line.wake()
+
+    def _undo(self, demand: Demand) -> None:
+        self._granted += 1
+        self.give_back(demand, "")
 
     async def _wait_as(self, users: UserLimits, user: str, demand: Demand) -> None:
         await users.wait(user, demand.tokens)
         try:
-            if self._waiters or not self._throttle.take(demand):
-                await self._wait(demand)
+            if self._line or not self._throttle.take(demand):
+                await self._line.wait(demand)
         except BaseException:
             users.give_back(user, demand.tokens)
             raise
-
-    async def _wait(self, demand: Demand) -> None:
-        if not self._serving:
-            raise self._not_served()
-
-        if len(self._waiters) >= self.max_waiting:
-            raise PoolExhausted(
-                ErrorData(
-                    ErrorKind.POOL,
-                    f"not sent: {len(self._waiters)} calls wait for the rate limit already; start "
-                    f"fewer at a time",
-                    provider=self.name,
-                    stage="limiter",
-                )
-            )
-
-        granted: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        self._waiters[granted] = demand
-        if len(self._waiters) == 1:
-            self._wake()
-
-        try:
-            served = await granted
-        except asyncio.CancelledError:
-            self._leave(granted, demand)
-            raise
-
-        if not served:
-            raise self._not_served()
-
-    def _leave(self, granted: asyncio.Future[bool], demand: Demand) -> None:
-        # Granted and cancelled in the same turn of the loop: the grant must not be lost.
-        self._waiters.pop(granted, None)
-        if granted.done() and not granted.cancelled() and granted.result():
-            self._granted += 1
-            self.give_back(demand, "")
-
-        self._wake()
-
-    def _grant(self) -> float | None:
-        """Grant whom it can; return how long to rest, None for until something happens."""
-        for _ in range(_BATCH):
-            if not self._waiters:
-                return None
-
-            granted, demand = next(iter(self._waiters.items()))
-            if not granted.cancelled():
-                if not self._throttle.take(demand):
-                    return self._throttle.wait_s(demand)
-
-                granted.set_result(True)
-
-            del self._waiters[granted]
-
-        return 0.0
-
-    async def _sleep(self, rest_s: float | None) -> None:
-        loop = asyncio.get_running_loop()
-        self._nap = loop.create_future()
-        timer = None
-        if rest_s is not None:
-            grains = math.ceil(min(rest_s, _LONGEST_REST_S) / _GRAIN_S)
-            timer = loop.call_later(max(_REST_S, grains * _GRAIN_S), self._wake)
-
-        try:
-            await self._nap
-        finally:
-            self._nap = None
-            if timer is not None:
-                timer.cancel()
-
-    def _wake(self) -> None:
-        if self._nap is not None and not self._nap.done():
-            self._nap.set_result(None)
-
-    def _dismiss(self) -> None:
-        waiters = list(self._waiters)
-        self._waiters.clear()
-        for granted in waiters:
-            if not granted.done():
-                granted.set_result(False)
-
-    def _not_served(self) -> EndpointUnavailable:
-        return EndpointUnavailable(
-            ErrorData(
-                ErrorKind.ENDPOINT,
-                "not sent: the rate limiter's process is restarting or has ended",
-                provider=self.name,
-                stage="limiter",
-            )
-        )
 
 
 class _Lease:

@@ -5,21 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from dspex.clients.call import NOT_SENT
 from dspex.clients.failures.rules import rule_for
 from dspex.errors import Attempt, ErrorData, ErrorKind, ProviderError, to_exception
-from dspex.usage import Usage
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from dspex.clients.routing.candidate import Candidate
 
-__all__ = ("attempts_of", "final_error", "may_fail_over", "roomier", "usage_of")
+__all__ = ("attempts_of", "final_error", "may_fail_over", "roomier")
 
 _NOT_FOUND: Final = 404
-
-_BEFORE_SENDING: Final = frozenset({"backoff", "budget", "cache", "endpoint", "limiter", "pool"})
 
 
 def may_fail_over(error: ErrorData) -> bool:
@@ -52,15 +48,6 @@ def attempts_of(error: ErrorData, name: str, latency_s: float) -> tuple[Attempt,
 
     own = Attempt(name, replace(error, attempts=()), latency_s=latency_s)
     return (*error.attempts, own)
-
-
-def usage_of(error: ErrorData) -> Usage:
-    """Return what a client that failed has counted: a call if anything was sent, and its tries."""
-    sent = any(tried.error.kind not in NOT_SENT for tried in error.attempts) or (
-        error.kind is ErrorKind.DEADLINE and error.stage not in _BEFORE_SENDING
-    )
-    own = Usage(calls=int(sent), failed_attempts=len(error.attempts))
-    return sum((tried.usage for tried in error.attempts), own)
 
 
 def final_error(errors: Sequence[ErrorData], attempts: tuple[Attempt, ...]) -> ProviderError:

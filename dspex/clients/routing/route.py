@@ -12,10 +12,9 @@ from dspex.clients.routing.failover import (
     final_error,
     may_fail_over,
     roomier,
-    usage_of,
 )
 from dspex.errors import DeadlineExceeded, ErrorData, ErrorKind
-from dspex.usage import Usage
+from dspex.usage import Usage, UsageMeter
 
 if TYPE_CHECKING:
     from dspex.clients.client import Client
@@ -45,6 +44,7 @@ class Route:
         "_errors",
         "_left",
         "_limit_s",
+        "_meter",
         "_need_tokens",
         "_request",
         "_router",
@@ -72,6 +72,7 @@ class Route:
         self._attempts: tuple[Attempt, ...] = ()
         self._errors: list[ErrorData] = []
         self._used = Usage()
+        self._meter: UsageMeter | None = None
         self._need_tokens: int | None = None
 
     def next(self) -> tuple[Client, float]:
@@ -92,11 +93,16 @@ class Route:
             raise final_error(self._errors, self._attempts)
 
         worth_asking = usable(here)
-        chosen = router.choose(worth_asking, self._scope.correlation_id)
+        chosen = router.choose(worth_asking, self._scope.correlation_id, again=bool(self._errors))
         self._left.discard(chosen.index)
         self._need_tokens = chosen.context_tokens
         share_s = left_s if len(worth_asking) == 1 else _round_up(left_s / len(worth_asking))
         return router.clients[chosen.index], min(share_s, left_s)
+
+    def meter(self) -> UsageMeter:
+        """Return what counts the next client's share of the scope's usage."""
+        self._meter = UsageMeter(self._scope.meter)
+        return self._meter
 
     def failed(self, client: Client, exc: ProviderError, *, handed_on: bool = False) -> None:
         """Note a failure.
@@ -113,7 +119,9 @@ class Route:
         latency_s = self._router.clock() - self._asked_at
         self._attempts += attempts_of(error, client.endpoint.name, latency_s)
         self._errors.append(error)
-        self._used += usage_of(error)
+        if self._meter is not None:
+            self._used += self._meter.total
+
         if handed_on or not may_fail_over(error):
             raise exc.with_attempts(self._attempts) from exc
 

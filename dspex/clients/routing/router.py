@@ -25,6 +25,7 @@ from dspex.messages import (
     StreamEvent,
     StreamStart,
 )
+from dspex.telemetry.events import SETTINGS_CHANGED
 
 if TYPE_CHECKING:
     import random
@@ -41,10 +42,10 @@ _T = TypeVar("_T")
 
 
 class Router:
-    """A `ModelClient` over several clients; immutable, and equal by what it names and how.
+    """A `ModelClient` over several clients, equal by what it names and how it was made.
 
     `Runtime.client` with several names makes one. What it learns (whose turn it is, how fast each
-    one answers) belongs to it and grows no further.
+    one answers) belongs to it and grows no further. `retune` changes its weights while it is used.
 
     Args:
         clients: whom to ask, two or more.
@@ -59,6 +60,7 @@ class Router:
 
     __slots__ = (
         "_latencies",
+        "_made_with",
         "_names",
         "_policy",
         "_rng",
@@ -82,7 +84,7 @@ class Router:
         self.clients = tuple(clients)
         self._names = tuple(client.name for client in clients)
         self._policy = policy_of(policy)
-        self._weights = weights_of(self._names, weights or {})
+        self._weights = self._made_with = weights_of(self._names, weights or {})
         self._sticky = sticky
         self._rng = rng
         self._turn = -1
@@ -104,7 +106,7 @@ class Router:
 
     @property
     def _value(self) -> tuple[object, ...]:
-        return self.clients, self._policy, self._weights, self._sticky
+        return self.clients, self._policy, self._made_with, self._sticky
 
     @property
     def name(self) -> str:
@@ -198,6 +200,18 @@ class Router:
         )
         return await gate.call(effect)
 
+    def retune(self, *, weights: Mapping[str, float]) -> None:
+        """Spread calls by other weights from now on; by name, 1 for what is not there.
+
+        Raises:
+            ConfigError: a weight is wrong; nothing has changed.
+        """
+        self._weights = weights_of(self._names, weights)
+        bus = self.clients[0].endpoint.bus
+        if SETTINGS_CHANGED in bus.listeners:
+            about = {"table": f"router {self.name}", "changes": {"weights": dict(weights)}}
+            bus.execute(SETTINGS_CHANGED, {}, about)
+
     def view(self, request: Request, *, streaming: bool) -> list[Candidate]:
         """Return one moment of every client."""
         now_s = self.clock()
@@ -214,12 +228,18 @@ class Router:
             for index, client in enumerate(self.clients)
         ]
 
-    def choose(self, candidates: Sequence[Candidate], correlation_id: str | None) -> Candidate:
-        """Return whom to ask of those worth asking."""
+    def choose(
+        self, candidates: Sequence[Candidate], correlation_id: str | None, *, again: bool
+    ) -> Candidate:
+        """Return whom to ask of those worth asking; `again`: for a call that failed elsewhere."""
         if self._sticky and correlation_id is not None:
             return stick(candidates, self._names, correlation_id)
 
-        self._turn += 1
+        # A turn is a call's. If failing over took one too, then of two clients the one that fails
+        # would be the first to be asked in every call.
+        if not again:
+            self._turn += 1
+
         return self._policy.choose(candidates, self._turn, self._rng)
 
     async def _complete(
@@ -230,7 +250,9 @@ class Router:
         while True:
             client, share_s = route.next()
             try:
-                response = await client.complete(request, timeout_s=share_s, cache=cache)
+                with scope(meter=route.meter()):
+                    response = await client.complete(request, timeout_s=share_s, cache=cache)
+
             except ProviderError as exc:
                 route.failed(client, exc)
             else:
@@ -248,7 +270,9 @@ class Router:
         while True:
             client, share_s = route.next()
             try:
-                response = await client.embed(request, timeout_s=share_s, cache=cache)
+                with scope(meter=route.meter()):
+                    response = await client.embed(request, timeout_s=share_s, cache=cache)
+
             except ProviderError as exc:
                 route.failed(client, exc)
             else:
@@ -265,7 +289,8 @@ class Router:
         block = client.endpoint.deadlines.timeout(share_s)
         async with aclosing(client.stream(request, timeout_s=route.left_s)) as events:
             try:
-                with block:
+                # Nothing is handed on in this block, so that the scope stays our own.
+                with block, scope(meter=route.meter()):
                     async for event in events:
                         start.append(event)
                         if not isinstance(event, StreamStart):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from dspex.clients.failures.classify import classify_response
 from dspex.clients.loose import count_of, is_object, list_of, object_of, text_of
 from dspex.clients.wire.cohere_turns import TOOL_PLAN
 from dspex.clients.wire.reading import (
@@ -17,7 +18,7 @@ from dspex.clients.wire.reading import (
     protocol_error,
     raise_inner_error,
 )
-from dspex.errors import ErrorData, ErrorKind, ServerError
+from dspex.errors import ErrorData, ErrorKind, ServerError, to_exception
 from dspex.messages import (
     Choice,
     Citation,
@@ -50,8 +51,13 @@ def decode_body(body: bytes) -> Response:
     """
     answer = load_json_object(body)
     raise_inner_error(answer, body)
-    if not is_object(answer.get("message")):
+    message = answer.get("message")
+    if not is_object(message):
         _raise_failed(answer)
+        if message and isinstance(message, str):
+            # As it writes its errors, under a status that says that all is well.
+            raise to_exception(classify_response(200, {}, body, provider="", model=""))
+
         raise protocol_error("the answer has no message", body)
 
     return read_answer(answer)

@@ -136,14 +136,9 @@ PRESETS: Final[Mapping[str, Compat]] = MappingProxyType(
             reasoning_tokens_field="reasoning.max_tokens",
             reasoning_field="reasoning",
         ),
-        # The offline server of this project: text and JSON only.
+        # The offline server of this project: its model has no use for penalties.
         "sandbox": Compat(
-            tools=False,
-            tool_choice=False,
-            images="none",
-            stop=False,
-            penalties=False,
-            reasoning_effort=False,
+            audio=True, files="url", penalties=False, reasoning_field="reasoning_content"
         ),
         "sglang": Compat(
             max_tokens_field="max_tokens", top_k=True, reasoning_field="reasoning_content"

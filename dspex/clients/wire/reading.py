@@ -87,6 +87,12 @@ def arguments_text(value: object) -> str:
         return value or ""
 
     try:
+        return orjson.dumps(value).decode()
+    except orjson.JSONEncodeError:
+        # Half a surrogate pair, or a number of more than 64 bits.
+        pass
+
+    try:
         return json.dumps(value, separators=(",", ":"))
     except RecursionError as exc:
         raise protocol_error("the arguments of a tool call are nested too deep", b"") from exc

@@ -16,12 +16,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from dspex.clients.wire.reading import protocol_error
 from dspex.errors import ErrorData, ErrorKind, ProtocolError
 
 __all__ = ("ServerSentEvent", "SseDecoder")
 
 _BOM: Final = b"\xef\xbb\xbf"
 _BRACKETS: Final = b"{["
+_IGNORED: Final = frozenset({b"", b"id", b"retry"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,7 @@ class SseDecoder:
         "_raw",
         "_size",
         "_skip_line_feed",
+        "_stray",
     )
 
     def __init__(self, *, max_event_bytes: int = 16 * 1024 * 1024) -> None:
@@ -64,6 +67,7 @@ class SseDecoder:
         self._raw = False
         self._skip_line_feed = False
         self._first_line = True
+        self._stray: bytes | None = None
 
     def feed(self, chunk: bytes) -> list[ServerSentEvent]:
         """Return the events that `chunk` completes.
@@ -94,10 +98,17 @@ class SseDecoder:
         return events
 
     def close(self) -> list[ServerSentEvent]:
-        """Return what the end of the stream completes: an event without its blank line."""
+        """Return what the end of the stream completes: an event without its blank line.
+
+        Raises:
+            ProtocolError: there was no event, and what there was is something else.
+        """
         events: list[ServerSentEvent] = []
         self._end_line(b"", events)
         self._end_line(b"", events)
+        if self._stray and not events:
+            raise protocol_error("the answer is no stream of events", self._stray)
+
         return events
 
     def _end_line(self, tail: bytes, events: list[ServerSentEvent]) -> None:
@@ -131,6 +142,8 @@ class SseDecoder:
             self._event = value.decode("utf-8", "replace")
         elif name == b"id" and b"\0" not in value:
             self._id = value.decode("utf-8", "replace")
+        elif self._stray is None and name not in _IGNORED:
+            self._stray = line
 
     def _add(self, line: bytes) -> None:
         self._data.append(line)
@@ -141,6 +154,7 @@ class SseDecoder:
         if self._data:
             events.append(ServerSentEvent(b"\n".join(self._data), self._event, self._id))
             self._data = []
+            self._stray = b""  # it is a stream of events, whatever else is in it
 
         self._event = ""
         self._size = 0

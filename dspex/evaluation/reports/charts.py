@@ -16,14 +16,17 @@ if TYPE_CHECKING:
 __all__ = ("Bin", "histogram", "interval_chart")
 
 _WIDTH: Final = 520
-_HEIGHT: Final = 190
+_HEIGHT: Final = 200
 _FOOT: Final = 34
-_HEAD: Final = 20
+_HEAD: Final = 32
 
 
 @dataclass(frozen=True, slots=True)
 class Bin:
-    """One bar of a histogram: from where to where, how many; `name` stands on the axis instead of both."""
+    """One bar of a histogram: from where to where, and how many.
+
+    A `name` stands on the axis instead of both ends.
+    """
 
     low: float
     high: float
@@ -96,7 +99,7 @@ def _axis(bins: Sequence[Bin], step: float, number: Callable[[float], str]) -> l
         names = [
             (place, number(value))
             for place, value in edges
-            if place % every == 0 and (place == len(bins) or len(bins) - place >= every / 2)
+            if place % every == 0 and (place == len(bins) or len(bins) - place >= every * 0.8)
         ]
         if names[-1][0] != len(bins):
             names.append((len(bins), number(bins[-1].high)))
@@ -142,7 +145,7 @@ def interval_chart(
     def at(place: float) -> float:
         return round(min(1.0, max(0.0, (place - low) / span)) * (_WIDTH - 20) + 10, 2)
 
-    parts = [tag("rect", x=10, y=28, width=_WIDTH - 20, height=10, rx=5, fill="var(--rule)")]
+    parts = [tag("rect", x=10, y=28, width=_WIDTH - 20, height=10, rx=5, class_="ground")]
     if interval is not None:
         left, right = at(interval.low), at(interval.high)
         width = max(right - left, 2)
@@ -156,7 +159,9 @@ def interval_chart(
     if mark is not None:
         parts.append(tag("line", x1=at(mark), x2=at(mark), y1=16, y2=50, class_="dash"))
 
-    parts.append(tag("rect", x=round(at(value) - 2.5, 2), y=18, width=5, height=30, rx=2.5, class_="bar"))
+    parts.append(
+        tag("rect", x=round(at(value) - 2.5, 2), y=18, width=5, height=30, rx=2.5, class_="bar")
+    )
     parts.append(tag("text", number(low), x=10, y=14))
     parts.append(tag("text", number(high), x=_WIDTH - 10, y=14, text_anchor="end"))
     return _svg(describe, 66, [parts])

@@ -100,7 +100,9 @@ def _flips(found: Comparison) -> Html | None:
 
     shown = found.flipped[:_MAX_FLIPS]
     note = f"{len(shown):,} of {found.improved + found.worsened:,} shown, largest changes first."
-    head = tag("tr", tag("th", "Example"), tag("th", "Before"), tag("th", "After"), tag("th", "Change"))
+    head = tag(
+        "tr", tag("th", "Example"), tag("th", "Before"), tag("th", "After"), tag("th", "Change")
+    )
     table = tag("table", tag("thead", head), tag("tbody", *map(_flip, shown)))
     return tag(
         "section",

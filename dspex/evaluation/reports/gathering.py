@@ -26,7 +26,18 @@ if TYPE_CHECKING:
 
     from dspex.evaluation.report import Report
 
-__all__ = ("Gathered", "Shown", "gather", "numbered")
+__all__ = (
+    "MAX_COMPARED",
+    "MAX_FAILED",
+    "MAX_LOWEST",
+    "MAX_SLOWEST",
+    "Gathered",
+    "Shown",
+    "gather",
+    "latency_bins",
+    "numbered",
+    "score_bins",
+)
 
 MAX_FAILED: Final = 60
 MAX_LOWEST: Final = 30
@@ -101,8 +112,8 @@ def gather(report: Report, examples: Iterable[Example] | None) -> Gathered:
         return [Shown(outcomes[i], found.get(i)) for i in indices if i in outcomes]
 
     return Gathered(
-        _score_bins(counted(report.columns).scores),
-        _latency_bins(_latencies(report)),
+        score_bins(report),
+        latency_bins(report),
         shown(choice.failed),
         shown(choice.lowest),
         shown(choice.slowest),
@@ -213,7 +224,9 @@ def _latencies(report: Report) -> NDArray[np.float64]:
     return np.asarray(latencies[~np.isnan(latencies)], dtype=np.float64)
 
 
-def _score_bins(scores: NDArray[np.float64]) -> list[Bin]:
+def score_bins(report: Report) -> list[Bin]:
+    """Return how many examples count what: a bar each for wrong and right, or twenty."""
+    scores = counted(report.columns).scores
     if len(scores) == 0:
         return []
 
@@ -225,7 +238,9 @@ def _score_bins(scores: NDArray[np.float64]) -> list[Bin]:
     return _bins(scores, np.linspace(low, high, _BINS + 1))
 
 
-def _latency_bins(latencies: NDArray[np.float64]) -> list[Bin]:
+def latency_bins(report: Report) -> list[Bin]:
+    """Return how many examples took how long; the wider times are spread, the wider the bars."""
+    latencies = _latencies(report)
     if len(latencies) == 0:
         return []
 

@@ -19,7 +19,9 @@ _CONTROL: Final = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\uf
 _BIDI: Final = re.compile("[\u202a-\u202e\u2066-\u2069\u200e\u200f\u061c]")
 _REPLACEMENT: Final = "\ufffd"
 
-_POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+_POLICY: Final = (
+    "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+)
 
 
 class Html(str):
@@ -32,7 +34,7 @@ Child: TypeAlias = "str | Html | Iterable[Child] | None"
 """What may stand in an element; None is nothing, and a plain text is escaped."""
 
 
-def tag(name: str, *children: Child, **attributes: str | int | float | bool | None) -> Html:
+def tag(name: str, /, *children: Child, **attributes: str | int | float | bool | None) -> Html:
     """Return an element.
 
     Attributes are written with "-" for "_" and without a last "_", as in `class_`; None and False

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from dspex.evaluation.reports.cards import card, labelled
 from dspex.evaluation.reports.charts import histogram, interval_chart
-from dspex.evaluation.reports.gathering import Gathered, Shown, gather
 from dspex.evaluation.reports.markup import Html, join, page, tag
 from dspex.evaluation.reports.style import STYLE
 from dspex.evaluation.reports.values import against, shown
@@ -17,14 +16,21 @@ if TYPE_CHECKING:
 
     from dspex.evaluation.report import Report
     from dspex.evaluation.reports.fields import FieldDifference
+    from dspex.evaluation.reports.gathering import Gathered, Shown
     from dspex.evaluation.tally import ErrorGroup
     from dspex.signatures.example import Example
 
 __all__ = ("report_page",)
 
+_Section: TypeAlias = tuple[str, str, Html]
+"""Where a link leads, what it says, and what is there."""
+
 
 def report_page(report: Report, examples: Iterable[Example] | None = None) -> Html:
     """Return the page of a report; with `examples`, what was asked and expected is on it."""
+    # Here and not above: numpy takes its time to load.
+    from dspex.evaluation.reports.gathering import gather
+
     gathered = gather(report, examples)
     sections = [found for found in _sections(report, gathered) if found is not None]
     links = [tag("li", tag("a", title, href=f"#{name}")) for name, title, _ in sections]
@@ -43,9 +49,6 @@ def report_page(report: Report, examples: Iterable[Example] | None = None) -> Ht
         tag("main", *(content for _, _, content in sections)),
         tag("footer", *_origin(report, gathered)),
     )
-
-
-_Section = tuple[str, str, Html]
 
 
 def _sections(report: Report, gathered: Gathered) -> Iterator[_Section | None]:
@@ -87,7 +90,11 @@ def _overview(report: Report) -> _Section:
 
     hero = tag(
         "div",
-        tag("div", tag("div", _score(report), class_="score"), tag("p", _certainty(report), class_="note")),
+        tag(
+            "div",
+            tag("div", _score(report), class_="score"),
+            tag("p", _certainty(report), class_="note"),
+        ),
         tag("div", chart, class_="chart"),
         class_="hero",
     )
@@ -181,7 +188,9 @@ def _distribution(report: Report, gathered: Gathered) -> _Section | None:
 
     parts: list[Html] = []
     if gathered.score_bins:
-        chart = histogram(gathered.score_bins, "{:.2g}".format, describe="How many examples score what")
+        chart = histogram(
+            gathered.score_bins, "{:.2g}".format, describe="How many examples score what"
+        )
         note = tag("p", "How many examples count what.", class_="note")
         parts.append(tag("div", tag("h2", "Scores"), note, chart, class_="card"))
 
@@ -190,10 +199,9 @@ def _distribution(report: Report, gathered: Gathered) -> _Section | None:
         chart = histogram(
             gathered.latency_bins, duration, describe="How many examples took how long", marks=marks
         )
-        note = f"Mean {duration(latency.mean)}, longest {duration(latency.max)}."
-        parts.append(
-            tag("div", tag("h2", "Latency"), tag("p", note, class_="note"), chart, class_="card")
-        )
+        told = f"Mean {duration(latency.mean)}, longest {duration(latency.max)}."
+        note = tag("p", told, class_="note")
+        parts.append(tag("div", tag("h2", "Latency"), note, chart, class_="card"))
 
     title = "Distribution"
     return "distribution", title, tag("section", *parts, class_="pair", id="distribution")
@@ -298,7 +306,9 @@ def _banner(report: Report) -> Html | None:
     if report.stopped_early is None:
         return None
 
-    return tag("p", tag("strong", "Stopped early: "), report.stopped_early, class_="banner", role="note")
+    return tag(
+        "p", tag("strong", "Stopped early: "), report.stopped_early, class_="banner", role="note"
+    )
 
 
 def _origin(report: Report, gathered: Gathered) -> Iterator[Html]:

@@ -14,7 +14,7 @@ from dspex.signatures.encoding import to_jsonable
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ("against", "plain", "shown", "short")
+__all__ = ("against", "plain", "short", "shown")
 
 _LONGEST: Final = 2_000
 _MOST_WORDS: Final = 400

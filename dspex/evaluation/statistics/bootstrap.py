@@ -44,12 +44,12 @@ def bca_interval(sample: Grouping, seed: int) -> Interval | None:
 
     bias = float(special.ndtri(share))
     acceleration = _acceleration(sample)
-    bounds = [
+    low, high = (
         _quantile(means, bias, acceleration, float(special.ndtri(tail)))
         for tail in ((1 - LEVEL) / 2, (1 + LEVEL) / 2)
-    ]
+    )
     kind = "cluster bootstrap" if sample.clustered else "bootstrap"
-    return Interval(*bounds, f"BCa {kind}, {len(means):,} rounds")
+    return Interval(low, high, f"BCa {kind}, {len(means):,} rounds")
 
 
 def _resampled(sample: Grouping, seed: int) -> NDArray[np.float64]:

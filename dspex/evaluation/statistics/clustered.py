@@ -40,7 +40,7 @@ class Grouping:
             return cls(values, np.ones(len(values)), clustered=False)
 
         _, codes = np.unique(clusters, return_inverse=True)
-        totals = np.bincount(codes, weights=values)
+        totals = np.bincount(codes, weights=values).astype(np.float64)
         return cls(totals, np.bincount(codes).astype(np.float64), clustered=True)
 
     @property

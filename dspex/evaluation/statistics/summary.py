@@ -96,7 +96,7 @@ def summarize(
     sample = Grouping.of(scores, clusters)
     return Summary(
         len(scores),
-        sample.mean,
+        float(scores.mean()),
         sample.stderr,
         _interval(scores, sample, seed),
         sample.groups if sample.clustered else None,
@@ -153,7 +153,7 @@ def is_skewed(values: NDArray[np.float64]) -> bool:
         return False
 
     skewness = float((departures**3).mean()) / variance**1.5
-    return len(values) <= 25 * skewness**2
+    return bool(len(values) <= 25 * skewness**2)
 
 
 def percentiles(times_s: NDArray[np.float64]) -> Percentiles | None:

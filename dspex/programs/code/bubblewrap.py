@@ -15,6 +15,7 @@ from dspex.errors import InterpreterError
 from dspex.programs.agents import check_positive
 from dspex.programs.code.interpreter import CodeOutcome, SubmitError
 from dspex.recipe import Recipe
+from dspex.types.tool_schema import is_table
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ("BubblewrapInterpreter",)
 
 _SYSTEM: Final = ("/usr", "/lib", "/lib64", "/bin", "/etc/alternatives")
-_HOME: Final = "/home"
+_HOME: Final = "/sandbox"
 _NOTES: Final = (
     "CPython with its standard library, in a sandbox without network, processes or files that "
     "last. Functions you are given are called plainly, without `await`. Variables stay from one "
@@ -37,9 +38,10 @@ class BubblewrapInterpreter:
     """Runs code in CPython inside bubblewrap (`bwrap`), on Linux; each session is a process.
 
     The sandbox has namespaces of its own for users, processes, network and the rest, sees the
-    system's files read-only and none of the user's, has no environment, and ends with us. Time and
-    memory are limited by us and by `prlimit`. A value: equal by its numbers, saved with the
-    program.
+    system's files read-only and none of the user's but Python itself, has no environment, and ends
+    with us. Time and memory are limited by us and by `prlimit`. Code cannot start processes, except
+    where we run as root, whom the kernel does not limit: there they stay in the sandbox and are
+    killed with it. A value: equal by its numbers, saved with the program.
 
     Args:
         timeout_s: between two calls of host functions; the session is killed then.
@@ -105,15 +107,16 @@ class BubblewrapInterpreter:
             )
 
         prlimit = shutil.which("prlimit")
-        limits = (prlimit, f"--as={self._numbers['max_memory_mb'] * 1_000_000}", "--core=0")
+        memory = self._numbers["max_memory_mb"] * 1_000_000
+        limits = (prlimit, f"--as={memory}", "--core=0") if prlimit else ()
         sandbox = (bwrap, "--unshare-all", "--die-with-parent", "--new-session", "--clearenv")
         python = (os.path.realpath(sys.executable), "-s", "-P", "-B", "-u", "-c", _worker())
         return (
-            *(limits if prlimit else ()),
+            *limits,
             *sandbox,
             *_mounts(),
             *("--proc", "/proc", "--dev", "/dev", "--tmpfs", _HOME, "--chdir", _HOME),
-            *("--setenv", "PYTHONHASHSEED", "0", "--"),
+            *("--setenv", "TMPDIR", _HOME, "--setenv", "PYTHONHASHSEED", "0", "--"),
             *python,
         )
 
@@ -183,7 +186,7 @@ class _Session:
 
             asked = await self._called(answer)
 
-    async def _heard(self, process: Process) -> dict[str, Any]:
+    async def _heard(self, process: Process) -> Mapping[str, Any]:
         assert process.stdin is not None
         assert process.stdout is not None
         async with asyncio.timeout(self._timeout_s):
@@ -194,7 +197,7 @@ class _Session:
             raise EOFError("it has ended; it may have used too much memory")
 
         heard: Any = json.loads(line)
-        if not isinstance(heard, dict):
+        if not is_table(heard):
             raise TypeError(f"{line[:200]!r}")
 
         return heard
@@ -216,6 +219,9 @@ class _Session:
                     stdin=asyncio.subprocess.PIPE,
                     stdout=asyncio.subprocess.PIPE,
                     stderr=asyncio.subprocess.DEVNULL,
+                    # `--clearenv` clears the code's own; that of bwrap, the sandbox's first
+                    # process, could be read in /proc, and with it our keys.
+                    env={},
                     limit=self._line_bytes,
                 )
             except OSError as exc:

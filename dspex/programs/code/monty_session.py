@@ -11,6 +11,7 @@ from pydantic_core import from_json, to_json
 from dspex.errors import InterpreterError
 from dspex.programs.code.interpreter import CodeOutcome, SubmitError
 from dspex.programs.sampling import run_all
+from dspex.signatures.encoding import is_items
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -152,6 +153,9 @@ class MontySession:
     ) -> list[ExternalSettledResult]:
         async def one(call: tuple[str, tuple[Any, ...], dict[str, Any]]) -> ExternalSettledResult:
             name, args, kwargs = call
+            if name not in self._functions:
+                return {"exc_type": "NameError", "message": f"name {name!r} is not defined"}
+
             try:
                 given = await self._functions[name](*_plain(args), **_plain(kwargs))
             except SubmitError as exc:
@@ -181,7 +185,7 @@ def _placeholder(*args: Any, **kwargs: Any) -> None:
 
 def _plain(value: Any) -> Any:
     """Return what code gave as plain JSON data; what has none is shown as Python shows it."""
-    if isinstance(value, tuple):
+    if is_items(value):
         return [_plain(item) for item in value]
 
     try:

@@ -107,19 +107,21 @@ class StreamMonitor(Program):
         watching = _Watching(self, outer, asyncio.get_running_loop().time)
         try:
             with scope(listener=watching):
-                return await self.program(**inputs)
-        except _StoppedError as exc:
-            if exc.owner is not self:
+                prediction = await self.program(**inputs)
+        except Exception:
+            if watching.stopped is None:
                 raise
+        else:
+            if watching.stopped is None:
+                return prediction
 
-            reason = str(exc)
-
+        # What the program made of being ended does not count: it may take any error for an answer.
         if self.fallback is None:
-            raise AnswerRejected(f"the stream was ended: {reason}")
+            raise AnswerRejected(f"the stream was ended: {watching.stopped}")
 
         if outer is not None:
             names = type(self.program).__name__, type(self.fallback).__name__
-            await outer.send(Switched(reason, *names))
+            await outer.send(Switched(watching.stopped, *names))
 
         return await self.fallback(**inputs)
 
@@ -145,10 +147,6 @@ class StreamMonitor(Program):
 class _StoppedError(Exception):
     """Ends the program that a monitor watches; never leaves the monitor."""
 
-    def __init__(self, reason: str, owner: StreamMonitor) -> None:
-        super().__init__(reason)
-        self.owner = owner
-
 
 class _Watching:
     """A listener that judges what it hears before it hands it on."""
@@ -161,14 +159,17 @@ class _Watching:
         self._clock = clock
         self._fields: dict[tuple[str, str], _Field] = {}
         self._depth = len(current().path)
+        self.stopped: str | None = None
 
     async def send(self, item: StreamItem) -> None:
         """Hand on an item, unless it shows that something is wrong."""
+        if self.stopped is not None:
+            raise _StoppedError(self.stopped)
+
         if isinstance(item, FieldChunk):
-            quality = self._heard(item)
-            problem = self._monitor.problem(quality)
-            if problem is not None:
-                raise _StoppedError(problem, self._monitor)
+            self.stopped = self._monitor.problem(self._heard(item))
+            if self.stopped is not None:
+                raise _StoppedError(self.stopped)
 
         elif isinstance(item, Retracted):
             self._fields = {k: v for k, v in self._fields.items() if k[0] != item.predictor}

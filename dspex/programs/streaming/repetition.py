@@ -7,16 +7,19 @@ from typing import Final
 
 __all__ = ("RepetitionCounter",)
 
-# Scripts without spaces count by the character.
+_LONGEST: Final = 64
+# Scripts without spaces count by the character, and what goes on without an end by the piece.
 _TOKEN: Final = re.compile(
-    r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]|[^\s\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]+"
+    r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]"
+    rf"|[^\s\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]{{1,{_LONGEST}}}"
 )
 
 
 class RepetitionCounter:
     """Counts how often a text has repeated a span of tokens, without overlaps.
 
-    A token is a word between spaces. O(1) a token in time; one integer a token in memory.
+    A token is a word between spaces, at most 64 characters of it. O(1) a token in time; one integer
+    a token in memory.
 
     Args:
         span_tokens: how long a span is.
@@ -40,7 +43,7 @@ class RepetitionCounter:
         text = self._held + text
         self._held = ""
         for match in _TOKEN.finditer(text):
-            if match.end() == len(text):
+            if match.end() == len(text) and len(match[0]) < _LONGEST:
                 self._held = match[0]  # it may go on in the next piece
             else:
                 self._take(match[0])

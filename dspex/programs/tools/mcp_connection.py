@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 import anyio
 
@@ -18,9 +19,7 @@ if TYPE_CHECKING:
 
     from mcp import Client
 
-__all__ = ("connect_http", "connect_stdio", "list_all")
-
-_PAGES: Final = 100
+__all__ = ("connect_http", "connect_stdio")
 
 
 def connect_stdio(
@@ -72,24 +71,6 @@ def connect_http(
     return connect
 
 
-async def list_all(client: Client) -> list[Any]:
-    """Return the tools of all pages.
-
-    Raises:
-        ConnectionError: the listing does not end.
-    """
-    listed: list[Any] = []
-    cursor: str | None = None
-    for _ in range(_PAGES):
-        page = await client.list_tools(cursor=cursor, cache_mode="bypass")
-        listed += page.tools
-        cursor = page.next_cursor
-        if not cursor:
-            return listed
-
-    raise ConnectionError(f"the listing of tools does not end after {_PAGES} pages")
-
-
 @asynccontextmanager
 async def _client(
     transport: Any, lost: asyncio.Event, changed: asyncio.Event
@@ -131,7 +112,7 @@ def _log(path: str | Path) -> TextIO:
 
 def _require() -> None:
     try:
-        import mcp  # noqa: F401 - only whether it is there
+        importlib.import_module("mcp")
     except ImportError as exc:
         raise ConfigError(
             "needs a library that is not installed: pip install 'dspex[mcp]'",

@@ -7,16 +7,16 @@ that opened it. Callers hand it requests through a bounded queue and wait, each 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn, Self
 
 from dspex.errors import ToolError
-from dspex.programs.tools.mcp_connection import connect_http, connect_stdio, list_all
+from dspex.programs.tools.mcp_connection import connect_http, connect_stdio
+from dspex.programs.tools.mcp_request import Asked, Remote, first_of
 from dspex.types.tool import Tool
-from dspex.types.tool_mcp import mcp_name, mcp_result
+from dspex.types.tool_mcp import list_mcp_tools, mcp_name, mcp_result
 from supervision import Backoff, ChildSpec, StartFailed, Supervisor
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
     from mcp import Client
 
-    from dspex.recipe import Recipe
     from dspex.types.tool_calls import ToolResult
 
 __all__ = ("McpServer",)
@@ -34,13 +33,6 @@ _PERIOD_S: Final = 60.0
 _BACKOFF: Final = Backoff(min=0.05, max=30.0, jitter=0.5)
 
 _Connect = Callable[[asyncio.Event, asyncio.Event], AbstractAsyncContextManager["Client"]]
-
-
-@dataclass(slots=True, eq=False)
-class _Asked:
-    tool: str
-    arguments: Mapping[str, Any]
-    answer: asyncio.Future[ToolResult]
 
 
 class McpServer:
@@ -69,7 +61,7 @@ class McpServer:
         self._connect = connect
         self._connect_timeout_s = connect_timeout_s
         self._max_concurrency = max_concurrency
-        self._asked: asyncio.Queue[_Asked] = asyncio.Queue(max_waiting)
+        self._asked: asyncio.Queue[Asked] = asyncio.Queue(max_waiting)
         self._tools: tuple[Tool, ...] = ()
         self._own: Supervisor | None = None
         self._owned = False
@@ -191,15 +183,16 @@ class McpServer:
                 f"its server does not run: use {self.name!r} inside `async with`", tool=tool
             )
 
-        asked = _Asked(tool, arguments, asyncio.get_running_loop().create_future())
+        asked = Asked(tool, arguments, asyncio.get_running_loop().create_future())
         try:
             self._asked.put_nowait(asked)
         except asyncio.QueueFull:
             problem = f"{self._asked.maxsize} calls wait for its server already"
             raise ToolError(problem, tool=tool, reason="refused") from None
 
+        limit = asyncio.timeout(self.timeout_s)
         try:
-            async with asyncio.timeout(self.timeout_s) as limit:
+            async with limit:
                 return await asked.answer
         except TimeoutError as exc:
             if not limit.expired():
@@ -211,8 +204,13 @@ class McpServer:
     async def _serve(self, *, ready: Callable[[object], None]) -> None:
         try:
             await self._connected(ready)
+        except asyncio.CancelledError:
+            # Stopped, which is no crash: nobody need wait for its return.
+            self._owned = False
+            self._refuse_waiting()
+            raise
         except ExceptionGroup as group:
-            raise _first(group) from None  # a crash has one reason, and reports stay short
+            raise first_of(group) from None  # a crash has one reason, and reports stay short
 
     async def _connected(self, ready: Callable[[object], None]) -> None:
         lost, changed = asyncio.Event(), asyncio.Event()
@@ -242,10 +240,9 @@ class McpServer:
             if asked.answer.done():
                 continue  # whoever asked has given up
 
-            async with _given_up(asked.answer) as work:
-                await work(self._answer(client, asked, lost))
+            await asked.work(self._answer(client, asked, lost))
 
-    async def _answer(self, client: Client, asked: _Asked, lost: asyncio.Event) -> None:
+    async def _answer(self, client: Client, asked: Asked, lost: asyncio.Event) -> None:
         from mcp.shared.exceptions import MCPError
 
         try:
@@ -257,26 +254,25 @@ class McpServer:
                 lost.set()
                 error = self._died(asked)
 
-            _fail(asked, error)
+            asked.fail(error)
         except asyncio.CancelledError:
-            _fail(asked, self._died(asked))
+            asked.fail(self._died(asked))
             raise
         except Exception as exc:
-            _fail(asked, ToolError(f"{type(exc).__name__}: {exc}", tool=asked.tool))
+            asked.fail(ToolError(f"{type(exc).__name__}: {exc}", tool=asked.tool))
         else:
-            if not asked.answer.done():
-                asked.answer.set_result(result)
+            asked.settle(result)
 
-    def _died(self, asked: _Asked) -> ToolError:
+    def _died(self, asked: Asked) -> ToolError:
         problem = f"its server {self.name!r} went away while it worked on this"
         return ToolError(problem, tool=asked.tool)
 
     async def _listed(self, client: Client) -> tuple[Tool, ...]:
         tools: dict[str, Tool] = {}
-        for listed in await list_all(client):
+        for listed in await list_mcp_tools(client):
             name = mcp_name(self.name, listed.name, tools)
             tools[name] = Tool(
-                _Remote(self, listed.name),
+                Remote(self, listed.name),
                 name=name,
                 description=listed.description or "",
                 parameters=listed.input_schema,
@@ -288,58 +284,4 @@ class McpServer:
     def _refuse_waiting(self) -> None:
         while not self._asked.empty():
             asked = self._asked.get_nowait()
-            _fail(asked, ToolError("its server was stopped", tool=asked.tool, reason="refused"))
-
-
-@dataclass(frozen=True, slots=True)
-class _Remote:
-    """The function behind a tool of a server."""
-
-    server: McpServer
-    tool: str
-
-    async def __call__(self, **arguments: Any) -> ToolResult:
-        return await self.server.call(self.tool, arguments)
-
-    def recipe(self) -> Recipe:
-        """Refuse: a server cannot be saved."""
-        raise TypeError(
-            f"the tool {self.tool!r} belongs to the MCP server {self.server.name!r}, which cannot "
-            "be saved: build the program with `server.tools()` and give it the saved state with "
-            "`program.with_state(...)`"
-        )
-
-
-def _first(error: Exception) -> Exception:
-    while isinstance(error, ExceptionGroup):
-        error = error.exceptions[0]
-
-    return error
-
-
-def _fail(asked: _Asked, error: ToolError) -> None:
-    if not asked.answer.done():
-        asked.answer.set_exception(error)
-
-
-@asynccontextmanager
-async def _given_up(
-    answer: asyncio.Future[ToolResult],
-) -> AsyncGenerator[Callable[[Any], Any], None]:
-    """Give what runs a coroutine until it is done, or until nobody waits for its answer."""
-    tasks: list[asyncio.Task[None]] = []
-
-    def stop(_: object) -> None:
-        if answer.cancelled():
-            for task in tasks:
-                task.cancel()
-
-    async def work(coroutine: Any) -> None:
-        async with asyncio.TaskGroup() as group:
-            tasks.append(group.create_task(coroutine))
-
-    answer.add_done_callback(stop)
-    try:
-        yield work
-    finally:
-        answer.remove_done_callback(stop)
+            asked.fail(ToolError("its server was stopped", tool=asked.tool, reason="refused"))

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from dspex.errors import ToolError
 from dspex.programs.sampling import run_all
 from dspex.programs.streaming.listening import tell_tool
-from dspex.types.tool import make_tools
 from dspex.types.tool_calls import ToolResult
+from dspex.types.tool_sets import make_tools
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence

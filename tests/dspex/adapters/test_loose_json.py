@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from dspex.adapters.loose_json import json_candidates, read_json
+from dspex.adapters.loose_json import json_candidates, read_json, takes_long
 
 _TEXT = st.text(st.characters(codec="utf-8"))
 _JSON = st.recursive(
@@ -89,3 +89,18 @@ def test_hostile_text_does_not_take_long(unit: str) -> None:
             pass
 
     assert time.process_time() - began < 2.0
+
+
+@pytest.mark.parametrize(
+    ("text", "long"),
+    [
+        ("{" * 1_000, False),
+        ("{a b c " * 200, True),
+        ("[1, 2]" * 200, True),
+        ("[[ ## answer ## ]]\n" + "word " * 1_000, False),
+        ("word " * 2_000, True),
+    ],
+)
+def test_what_may_take_long(text: str, long: bool) -> None:
+    """What is long, and what has brackets that may have to be repaired."""
+    assert takes_long(text) is long

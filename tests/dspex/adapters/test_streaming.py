@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import suppress
 from typing import Any
 
@@ -294,3 +295,22 @@ def test_hostile_streams_take_linear_time(adapter: TextAdapter, unit: str) -> No
         parser.feed(text[start : start + 7])
 
     parser.close()
+
+
+LONG_VALUES = ("[" + "1, " * 100_000 + "1]", '["' + r"word \" \\ " * 30_000 + '"]')
+
+
+@pytest.mark.parametrize("value", LONG_VALUES, ids=["numbers", "text"])
+def test_long_values_stream_in_linear_time(value: str) -> None:
+    """A list of many numbers, a long text in a list; in pieces and whole."""
+    text = f'{{"reasoning": {value}, "answer": "x"}}'
+    for size in (7, len(text)):
+        parser = JSONAdapter().stream_parser(TWO)
+        began = time.perf_counter()
+        deltas = [
+            delta for at in range(0, len(text), size) for delta in parser.feed(text[at : at + size])
+        ]
+        assert time.perf_counter() - began < 10.0
+        assert "".join(delta.text for delta in deltas if delta.field == "reasoning") == value
+        assert deltas[-1] == FieldDelta("answer", "x")
+        assert len(deltas) <= len(text) // size + 2

@@ -259,7 +259,7 @@ class TestBudget:
         transport = FakeTransport(answers(chat_reply("yes")))
         purse = LocalBudget(Budget(calls=10))
         picture = Request((Message("user", (ImagePart("http://elsewhere/x.png"),)),))
-        async with runtime_on(transport, compat="sandbox") as runtime:
+        async with runtime_on(transport, compat="deepseek") as runtime:
             with effects.scope(budget=purse), pytest.raises(InvalidRequest, match="fake/model"):
                 await runtime.client().complete(picture)
 

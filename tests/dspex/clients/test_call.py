@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import aclosing
+from decimal import Decimal
 
 import pytest
 
 from dspex import effects
+from dspex.clients.limits.spending import budget
+from dspex.config import ModelPrice
 from dspex.errors import (
     DeadlineExceeded,
     ProviderTimeout,
 )
-from dspex.testing import FakeTransport, chat_reply
-from tests.support.pipeline import answers, ask, at_rest, runtime_on
+from dspex.messages import TextDelta
+from dspex.testing import FakeReply, FakeTransport, chat_reply
+from dspex.usage import Usage, UsageMeter
+from tests.support.pipeline import answers, ask, at_rest, chunk, runtime_on
 
 pytestmark = pytest.mark.virtual_time
 
@@ -111,3 +117,65 @@ class TestDeadlines:
             assert "closed" == client.endpoint.statistics().breakers["model"].state
 
         assert 0 == transport.in_flight
+
+
+class TestGivenUp:
+    """What a provider worked on when nobody waited any more: it will bill it, so it counts."""
+
+    async def test_a_stream_that_is_closed_early_counts_what_was_asked_and_heard(self) -> None:
+        """As a guess in the meter, and as the most it may have been in the purse."""
+        reply = FakeReply(parts=(chunk("four"),) * 10)
+        transport = FakeTransport(answers(reply))
+        price = ModelPrice(input_usd_per_million_tokens=1, output_usd_per_million_tokens=10)
+        meter = UsageMeter()
+        async with runtime_on(transport, prices={"model": price}) as runtime:
+            client = runtime.client()
+            with effects.scope(meter=meter), budget(usd=1) as purse:
+                async with aclosing(client.stream(ask("x" * 400))) as events:
+                    async for event in events:
+                        if isinstance(event, TextDelta):
+                            break
+
+            assert at_rest(client)
+
+        assert meter.total == Usage(
+            input_tokens=101, output_tokens=1, cost_usd=Decimal("0.000111"), calls=1
+        )
+        statistics = purse.statistics()
+        assert (1, 0) == (statistics.used_calls, statistics.reserved_calls)
+        assert statistics.used_usd is not None
+        assert statistics.used_usd > Decimal("0.000111")
+
+    @pytest.mark.parametrize("timeout_s", [None, 2.0])
+    async def test_a_call_that_is_given_up_counts_what_was_asked(
+        self, timeout_s: float | None
+    ) -> None:
+        """Whether its caller was cancelled or its deadline struck."""
+        transport = FakeTransport(answers(chat_reply("late", delay_s=1e6)))
+        meter = UsageMeter()
+        async with runtime_on(transport) as runtime:
+            with effects.scope(meter=meter):
+                call = asyncio.create_task(
+                    runtime.client().complete(ask("x" * 400), timeout_s=timeout_s)
+                )
+
+            await asyncio.sleep(1.0 if timeout_s is None else 3.0)
+            call.cancel()
+            await asyncio.wait([call])
+
+        assert meter.total == Usage(input_tokens=101, cost_usd=None, calls=1)
+
+    async def test_a_call_that_was_never_sent_counts_nothing(self) -> None:
+        """It waited for its turn."""
+        transport = FakeTransport(answers(chat_reply("yes")))
+        meter = UsageMeter()
+        async with runtime_on(transport, requests_per_minute=1.0) as runtime:
+            await runtime.client().complete(ask("first"))
+            with effects.scope(meter=meter):
+                call = asyncio.create_task(runtime.client().complete(ask("second")))
+
+            await asyncio.sleep(1.0)
+            call.cancel()
+            await asyncio.wait([call])
+
+        assert meter.total == Usage()

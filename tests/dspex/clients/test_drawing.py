@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
+import orjson
 import pytest
 
 from dspex import effects
@@ -64,6 +65,23 @@ class TestTokens:
             again = await runtime.client().complete(ask())
 
         assert (True, 1) == (again.cached, len(transport.requests))
+
+    async def test_the_cache_keeps_no_answer_that_a_budget_cut_off(self) -> None:
+        """Whoever asks without a budget gets all of it; a bound of the caller's own is kept."""
+        message = {"role": "assistant", "content": "ye"}
+        choice = {"index": 0, "message": message, "finish_reason": "length"}
+        stump = FakeReply(200, orjson.dumps({"model": "model", "choices": [choice]}))
+        transport = FakeTransport(answers(stump))
+        async with runtime_on(transport, cache=True) as runtime:
+            client = runtime.client()
+            with budget(tokens=10_000):
+                await client.complete(ask())
+                again = await client.complete(ask())
+                own = ask("own", sampling=Sampling(max_tokens=5))
+                kept = [await client.complete(own) for _ in range(2)]
+
+        assert not again.cached
+        assert [False, True] == [response.cached for response in kept]
 
     @pytest.mark.parametrize("bounded", [True, False])
     async def test_ten_thousand_at_once_never_overshoot(self, *, bounded: bool) -> None:
@@ -133,6 +151,22 @@ class TestDollars:
 
         statistics = purse.statistics()
         assert (Decimal("0.0006"), Decimal(0)) == (statistics.used_usd, statistics.reserved_usd)
+
+    @pytest.mark.parametrize("bounds", [{"usd": 1}, {"calls": 5}, {"tokens": 10_000}])
+    async def test_vectors_are_counted_to_the_cent_too(self, bounds: dict[str, Any]) -> None:
+        """Under any bound, at their own price and not at the most they could cost."""
+        vectors = {
+            "data": [{"index": 0, "embedding": [1.0]}],
+            "usage": {"prompt_tokens": 100, "total_tokens": 100},
+        }
+        transport = FakeTransport(answers(FakeReply(200, orjson.dumps(vectors))))
+        async with runtime_on(transport, prices={"model": PRICE}) as runtime:
+            with budget(**bounds) as purse:
+                await runtime.client().embed(["x" * 1_000])
+
+        statistics = purse.statistics()
+        assert (1, 100) == (statistics.used_calls, statistics.used_tokens)
+        assert Decimal("0.0001") == statistics.used_usd
 
     async def test_thousands_at_once_never_overshoot(self) -> None:
         """A dime is a dime."""

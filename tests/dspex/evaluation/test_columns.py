@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import sys
 
-from dspex.evaluation.columns import Columns
+from dspex.evaluation.columns import NOT_STORED, Columns
 from dspex.evaluation.outcome import Outcome, Status
 
 
@@ -41,6 +41,17 @@ class TestColumns:
         assert columns.count(Status.UNAVAILABLE) == 0
         assert columns.count(Status.SCORED) == 1
         assert columns.score(0) == 1.0
+
+    def test_a_store_of_any_size(self) -> None:
+        """Places beyond four gigabytes are found again, and those before them."""
+        columns = Columns()
+        places = [0, 7, (1 << 32) - 2, (1 << 32) - 1, 1 << 40, NOT_STORED]
+        for index, place in enumerate(places):
+            columns.set(outcome(index), 1.0, place)
+
+        assert [columns.place(index) for index in range(len(places))] == places
+        columns.forget_place(1)
+        assert columns.place(1) == NOT_STORED
 
     def test_groups_take_no_room(self) -> None:
         """A row's number goes with its status, and disturbs no count."""

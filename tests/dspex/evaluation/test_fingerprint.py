@@ -118,6 +118,27 @@ class P(Program):
         }
         assert told == {of(Predict("question -> answer"))}
 
+    def test_functions_with_sets_in_another_process(self) -> None:
+        """The order of a set is another in each process, and says nothing."""
+        script = (
+            "from dspex.evaluation.fingerprint import Fingerprint;"
+            "space = {};"
+            'exec(\'def f(x): return x in {"a", "b", "c", "d"}\', space);'
+            "print(Fingerprint.of(space['f'], 'x').digest)"
+        )
+        told = {
+            subprocess.run(
+                [sys.executable, "-c", script],
+                env={"PYTHONHASHSEED": seed},
+                cwd=ROOT,
+                capture_output=True,
+                text=True,
+                check=True,
+            ).stdout
+            for seed in ("1", "2", "3")
+        }
+        assert len(told) == 1
+
     def test_survives_json(self) -> None:
         """It is written into the file of a run, and compared with what is found there."""
         found = Fingerprint.of(one, "one")

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import math
+from dataclasses import replace
 
 import pytest
 
 from dspex.errors import ErrorData, ErrorKind, to_exception
-from dspex.evaluation.evaluator import evaluate
+from dspex.evaluation.evaluator import Evaluation, evaluate
 from dspex.evaluation.metrics import exact_match
 from dspex.evaluation.outage import Outage
 from dspex.evaluation.outcome import Failure, Outcome, Status
+from dspex.evaluation.sink import MemorySink
 from dspex.signatures.example import Example
 from dspex.signatures.prediction import Prediction
+from dspex.usage import Usage
 
 METRIC = exact_match("answer")
 
@@ -36,6 +39,12 @@ def ended(status: Status, kind: ErrorKind | None = None) -> Outcome:
     return Outcome(0, "00", status, failure=failure)
 
 
+def probe_at(outage: Outage, now_s: float) -> None:
+    """Begin the one example that may begin then."""
+    assert outage.wait_s(now_s) == 0
+    assert outage.wait_s(now_s) > 0
+
+
 class TestOutage:
     @pytest.mark.parametrize(
         "outcome",
@@ -48,47 +57,98 @@ class TestOutage:
     )
     def test_nothing_but_an_open_breaker_holds_the_run(self, outcome: Outcome) -> None:
         """Other failures take their time by themselves."""
-        assert Outage(100).pause_s(outcome, 1, 1) == 0
+        outage = Outage(100)
+        outage.hear(outcome, 1)
+        assert outage.wait_s(1) == 0
 
     @pytest.mark.parametrize(("asked_s", "pause_s"), [(30, 30), (None, 1), (0, 1), (10_000, 60)])
     def test_as_long_as_the_breaker_asks(self, asked_s: float | None, pause_s: float) -> None:
         """Up to a minute; a second where it does not say."""
-        assert Outage(math.inf).pause_s(down(asked_s), 1, 1) == pause_s
+        outage = Outage(math.inf)
+        outage.hear(down(asked_s), 1)
+        assert outage.wait_s(1) == pause_s
+        assert outage.wait_s(1 + pause_s) == 0
 
     def test_an_endpoint_that_is_gone_holds_the_run(self) -> None:
         """Its calls fail as fast as those of an open breaker."""
-        outcome = ended(Status.UNAVAILABLE, ErrorKind.ENDPOINT)
-        assert Outage(100).pause_s(outcome, 1, 1) == 1
+        outage = Outage(100)
+        outage.hear(ended(Status.UNAVAILABLE, ErrorKind.ENDPOINT), 1)
+        assert outage.wait_s(1) == 1
+        assert "Error: no" in outage.reason
 
     def test_old_news_do_not_count(self) -> None:
-        """Results that waited during a pause cause no further one."""
+        """What was in flight when it began prolongs nothing."""
         outage = Outage(100)
-        assert outage.pause_s(down(), 1, 1) == 30
-        assert outage.pause_s(down(), 2, 31) == 0
-        assert outage.pause_s(down(5), 31.5, 31.5) == 5
+        outage.hear(down(), 1)
+        outage.hear(down(), 2)
+        assert outage.wait_s(30) == 1
+        probe_at(outage, 31)
+        outage.hear(down(5), 31.5)
+        assert outage.wait_s(31.5) == 5
+
+    def test_few_begin_until_one_gets_through(self) -> None:
+        """One, then twice as many each second without bad news; all, once there is an answer."""
+        outage = Outage(100)
+        outage.hear(down(10), 0)
+        begun = [sum(outage.wait_s(now_s) == 0 for _ in range(50)) for now_s in (10, 11, 12, 13)]
+        assert begun == [1, 2, 4, 8]
+        outage.hear(replace(ended(Status.SCORED), latency_s=3.0), 13.5)
+        assert all(outage.wait_s(13.5) == 0 for _ in range(50))
+
+    def test_bad_news_of_a_probe_begin_anew(self) -> None:
+        """With one."""
+        outage = Outage(100)
+        outage.hear(down(10), 0)
+        assert [outage.wait_s(10), outage.wait_s(11), outage.wait_s(11)] == [0, 0, 0]
+        outage.hear(down(10), 11)
+        assert outage.wait_s(11) == 10
+        probe_at(outage, 21)
 
     def test_the_end(self) -> None:
-        """The pauses add up to the limit, and then the run is to end."""
+        """No wait is longer than the limit, and then the run is to end."""
         outage = Outage(40)
-        assert outage.pause_s(down(), 1, 1) == 30
+        outage.hear(down(), 1)
         assert not outage.too_long(31)
-        assert outage.pause_s(down(), 31, 31) == 10
+        probe_at(outage, 31)
+        outage.hear(down(), 31)
+        assert outage.wait_s(31) == 10
         assert outage.too_long(41)
+
+    def test_a_probe_is_waited_for(self) -> None:
+        """It may take longer than the limit, and nobody knows yet."""
+        outage = Outage(40)
+        outage.hear(down(), 1)
+        probe_at(outage, 31)
+        assert not outage.too_long(100)
+        outage.hear(down(), 101)
+        assert outage.too_long(101)
 
     def test_an_answer_ends_the_outage(self) -> None:
         """The next one is counted from its own beginning."""
         outage = Outage(40)
-        outage.pause_s(down(), 1, 1)
-        outage.pause_s(ended(Status.SCORED), 32, 32)
-        assert outage.pause_s(down(), 35, 35) == 30
+        outage.hear(down(), 1)
+        probe_at(outage, 31)
+        outage.hear(ended(Status.SCORED), 32)
+        outage.hear(down(), 35)
+        assert outage.wait_s(35) == 30
         assert not outage.too_long(65)
 
-    def test_an_answer_from_before_is_no_sign_of_life(self) -> None:
-        """What ended before the pause says nothing about the provider now."""
+    def test_an_answer_from_before_opens_nothing(self) -> None:
+        """Its call may have been made before; yet the provider lived when it was answered."""
         outage = Outage(40)
-        outage.pause_s(down(), 1, 1)
-        outage.pause_s(ended(Status.SCORED), 0.5, 31)
-        assert outage.too_long(41)
+        outage.hear(down(), 1)
+        outage.hear(replace(ended(Status.SCORED), latency_s=20.0), 11)
+        assert outage.wait_s(11) == 20
+        assert not outage.too_long(41)
+        assert outage.too_long(51)
+
+    def test_an_answer_from_the_cache_is_no_sign_of_life(self) -> None:
+        """No provider was asked."""
+        outage = Outage(40)
+        outage.hear(down(), 1)
+        probe_at(outage, 31)
+        outage.hear(replace(ended(Status.SCORED), usage=Usage(cache_hits=1)), 31)
+        assert outage.wait_s(31) > 0
 
 
 def dataset(count: int) -> list[Example]:
@@ -170,3 +230,56 @@ class TestEvaluate:
                 await evaluate(BrokenFor(0, math.inf), dataset(100), METRIC)
 
         assert loop.time() - began < 11
+
+    async def test_what_finishes_meanwhile_is_kept_at_once(self) -> None:
+        """Answers that were under way are with the sink long before the outage is over."""
+        loop = asyncio.get_running_loop()
+        kept: list[float] = []
+
+        class Noting(MemorySink):
+            async def put(self, outcome: Outcome) -> int:
+                if outcome.score:
+                    kept.append(loop.time())
+
+                return await super().put(outcome)
+
+        async def program(question: str) -> Prediction:
+            if question == "0":
+                raise to_exception(refused())
+
+            await asyncio.sleep(5)
+            return Prediction(answer="yes")
+
+        began = loop.time()
+        report = await evaluate(
+            program, dataset(10), METRIC, max_concurrency=10, max_outage_s=20, sink=Noting()
+        )
+        assert report.counts.scored == 9
+        assert kept == [began + 5] * 9
+
+    async def test_many_at_a_time_are_not_burnt(self) -> None:
+        """However many may be in flight, a handful of probes asks whether the provider is back."""
+        program = BrokenFor(0, 60)
+        refused_at_once = 1_000
+
+        report = await evaluate(
+            program, dataset(5_000), METRIC, max_concurrency=refused_at_once, max_outage_s=200
+        )
+
+        assert report.counts.scored == 5_000
+        assert report.retried <= refused_at_once + 10
+
+    async def test_told_to_come_home_meanwhile(self) -> None:
+        """The wait is over at once, and nothing more is begun."""
+        program = BrokenFor(0, math.inf)
+        loop = asyncio.get_running_loop()
+        async with Evaluation(program, dataset(100), METRIC, max_concurrency=5) as run:
+            loop.call_later(10, run.drain)
+            began = loop.time()
+            async for _ in run:
+                pass
+
+            report = await run.report()
+
+        assert loop.time() - began == pytest.approx(10, abs=0.01)
+        assert program.calls == report.counts.unavailable == 5

@@ -118,14 +118,18 @@ class TestFailure:
 
 
 class Unprintable:
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+
     def __repr__(self) -> str:
-        raise RuntimeError("no text")
+        raise self.error
 
 
-def test_a_value_that_cannot_be_shown_costs_only_itself() -> None:
+@pytest.mark.parametrize("error", [RuntimeError("no text"), SystemExit(3)])
+def test_a_value_that_cannot_be_shown_costs_only_itself(error: BaseException) -> None:
     """The outcome is kept whatever the program answered."""
-    line = outcome(prediction={"answer": Unprintable()}, score=1.0).to_json()
+    line = outcome(prediction={"answer": Unprintable(error)}, score=1.0).to_json()
 
     kept = Outcome.from_json(line)
     assert kept.score == 1.0
-    assert kept.prediction == {"answer": "<cannot be shown: RuntimeError>"}
+    assert kept.prediction == {"answer": f"<cannot be shown: {type(error).__name__}>"}

@@ -7,6 +7,7 @@ import math
 
 import numpy as np
 import pytest
+from scipy import stats
 from hypothesis import given, strategies as st
 
 from dspex.evaluation.paired import bonett_price, mcnemar, minimum_detectable, permutation
@@ -65,6 +66,21 @@ class TestPermutation:
         assert permutation(sample, seed=3) == permutation(padded, seed=3)
         assert permutation(np.zeros(5), seed=0)[0] == 1.0
 
+    def test_exact_for_a_few(self) -> None:
+        """Three signs have eight patterns, of which two are as extreme."""
+        assert permutation(np.array([0.1, 0.2, 0.3]), seed=9) == (2 / 8, "permutation, exact")
+
+    def test_exact_against_scipy(self) -> None:
+        """All sign patterns of a paired sample, as scipy counts them."""
+        sample = np.array([0.3, -0.1, 0.25, 0.4, -0.05, 0.2, 0.15])
+        theirs = stats.permutation_test(
+            (sample, np.zeros(7)),
+            lambda x, y, axis: (x - y).mean(axis=axis),
+            permutation_type="samples",
+            vectorized=True,
+        )
+        assert permutation(sample, seed=0)[0] == pytest.approx(theirs.pvalue)
+
     def test_large_samples_take_the_normal_limit(self) -> None:
         """Thousands of changes are judged at once, and like the sampled test."""
         sample = np.random.default_rng(0).normal(0.02, 1, size=6_000)
@@ -79,7 +95,7 @@ class TestMinimumDetectable:
         """A shift of that size is found in about 80 of 100 samples."""
         random = np.random.default_rng(5)
         sample = random.normal(0, 1, size=200)
-        shift = minimum_detectable(sample)
+        shift = minimum_detectable(float(sample.std(ddof=1)) / math.sqrt(200))
         assert shift is not None
         trials = random.normal(shift, sample.std(ddof=1), size=(2_000, 200))
         z = trials.mean(axis=1) / (trials.std(axis=1, ddof=1) / math.sqrt(200))
@@ -87,5 +103,5 @@ class TestMinimumDetectable:
 
     def test_needs_a_spread(self) -> None:
         """Nothing is known from one pair, or from pairs that are all alike."""
-        assert minimum_detectable(np.array([0.5])) is None
-        assert minimum_detectable(np.array([0.5, 0.5])) is None
+        assert minimum_detectable(None) is None
+        assert minimum_detectable(0.0) is None

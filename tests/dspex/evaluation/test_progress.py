@@ -104,6 +104,18 @@ class TestViewFor:
         """A build's log shows that it gets on, unless it is told to be silent."""
         assert type(view_for(option, io.StringIO(), environ)) is kind
 
+    def test_terminal_without_a_cursor(self) -> None:
+        """It gets plain lines, unasked."""
+        view = view_for(None, Terminal(), {"TERM": "dumb"})
+        assert isinstance(view, LineView)
+
+    def test_closed_standard_error(self) -> None:
+        """A daemon's evaluation runs without being shown."""
+        stream = io.StringIO()
+        stream.close()
+        assert view_for(None, stream) is None
+        assert view_for(True, stream) is None
+
     def test_no_standard_error(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """A process without a console is silent."""
         monkeypatch.setattr("sys.stderr", None)
@@ -129,6 +141,18 @@ class TestViews:
         view.update(progress())
         assert "120/1,000" in stream.getvalue()
         view.close(progress())
+
+
+def test_terminal_that_fails_gets_its_cursor_back() -> None:
+    """The view lets go of the screen before it is left out."""
+    stream = Terminal()
+    view = view_for(None, stream, {})
+    assert isinstance(view, TerminalView)
+    with pytest.raises(AttributeError):
+        view.update(object())  # type: ignore[arg-type]  # what cannot be drawn
+
+    shown, hidden = (stream.getvalue().rfind(f"\x1b[?25{sign}") for sign in "hl")
+    assert shown > hidden >= 0
 
 
 class Recorder:

@@ -17,6 +17,7 @@ from dspex.evaluation.metrics import exact_match
 from dspex.evaluation.report import Report
 from dspex.evaluation.run_file import RunFile, read_run
 from dspex.evaluation.sink import MemorySink
+from dspex.evaluation.writer import appender
 from dspex.programs.predict import Predict
 from dspex.signatures.example import Example
 from dspex.signatures.prediction import Prediction
@@ -182,6 +183,29 @@ class TestResume:
         third = await take_up(program, dataset(), tmp_path, max_errors=2, max_concurrency=1)
         assert "2 of 2 examples gave no score" in str(third.stopped_early)
 
+    async def test_records_that_are_there_twice(self, tmp_path: Path) -> None:
+        """A file that was put together from copies counts each example once."""
+        first = await take_up(Program(), dataset(), tmp_path)
+        path = tmp_path / "r.run"
+        path.write_bytes(path.read_bytes() * 2)
+        program = Program()
+        second = await take_up(program, dataset(), tmp_path)
+        assert same(first, second)
+        assert program.calls.total() == 0
+
+    async def test_stopped_before_the_dataset_is_read_again(self, tmp_path: Path) -> None:
+        """What an earlier session has finished is part of the dataset."""
+        await take_up(Program(), dataset(), tmp_path)
+        more = iter(dataset(20))
+        async with Evaluation(Program(), more, METRIC, run_id="r", sink=tmp_path) as run:
+            run.drain()
+            async for _ in run:
+                pass
+
+            report = await run.report()
+
+        assert (report.counts.total, report.counts.not_run, report.coverage) == (10, 0, 1.0)
+
     async def test_after_an_early_stop(self, tmp_path: Path) -> None:
         """A run that stopped by itself is taken up as well."""
         program = Program()
@@ -300,6 +324,33 @@ class TestChanged:
 
 
 class TestFull:
+    async def test_report_shows_what_was_kept(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """What the disk did not take is counted, and is not looked for in the file."""
+        taken = 0
+
+        def limited(fd: int) -> Any:
+            write = appender(fd)
+
+            def write_some(block: bytes) -> None:
+                nonlocal taken
+                taken += 1
+                if taken == 5:
+                    write(block[: len(block) // 2])
+                    raise OSError("no space left")
+
+                write(block)
+
+            return write_some
+
+        monkeypatch.setattr("dspex.evaluation.run_file.appender", limited)
+        report = await take_up(Program(), dataset(), tmp_path, max_concurrency=1)
+        assert "no space left" in str(report.stopped_early)
+        kept = [outcome.index for outcome in read_run(tmp_path / "r.run")]
+        assert [outcome.index for outcome in report.outcomes] == kept
+        assert len(kept) < report.counts.scored + report.counts.failed
+
     async def test_disk_that_is_full(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """The run stops and says so; what was kept is taken up when there is room again."""
         program = Program()

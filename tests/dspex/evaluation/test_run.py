@@ -236,6 +236,23 @@ class TestMaxErrors:
         report = await evaluate(Program({0: 1, 1: 1}), dataset(), METRIC, max_errors=3)
         assert report.stopped_early is None
 
+    async def test_what_has_finished_is_kept(self) -> None:
+        """Also what ended in the same moment as the one that ended the run."""
+        ended = 0
+
+        async def program(question: str) -> Prediction:
+            nonlocal ended
+            await asyncio.sleep(1)
+            if question == "0":
+                raise ValueError("bad")
+
+            ended += 1
+            return YES
+
+        report = await evaluate(program, dataset(50), METRIC, max_errors=1)
+        assert report.counts.scored == ended == 49
+        assert report.counts.failed == 1
+
     async def test_rest_is_cancelled(self) -> None:
         """What is in flight when the run stops is ended, not left running."""
 
@@ -385,7 +402,7 @@ class Elsewhere:
         """Run the jobs."""
 
         async def results() -> AsyncGenerator[Any, None]:
-            for job in jobs:
+            async for job in jobs:
                 self.pulled += 1
                 reason = self.lost.pop(job.index, None)
                 yield Ok(await work(job)) if reason is None else Exit(reason, job)

@@ -206,6 +206,33 @@ class TestTornEnds:
         assert await session(path, 1) == []
         assert await session(path) == [outcome(1)]
 
+    @pytest.mark.parametrize("content", [b"hello", b"password=", b"12345678-"])
+    async def test_a_short_file_of_something_else(self, tmp_path: Path, content: bytes) -> None:
+        """It is no head that was cut off, and is left alone."""
+        path = tmp_path / "a.run"
+        path.write_bytes(content)
+        with pytest.raises(EvaluationError, match="is not a run file"):
+            await session(path)
+
+        assert path.read_bytes() == content
+
+    async def test_head_cut_off_anywhere(self, tmp_path: Path) -> None:
+        """The run is begun again."""
+        path = tmp_path / "a.run"
+        await session(path)
+        head = path.read_bytes().splitlines(keepends=True)[0]
+        for length in range(len(head)):
+            path.write_bytes(head[:length])
+            assert await session(path, 1) == []
+
+    async def test_no_place_for_it(self, tmp_path: Path) -> None:
+        """The error names the file and what is wrong with it."""
+        (tmp_path / "file").write_text("x")
+        (tmp_path / "folder.run").mkdir()
+        for path in (tmp_path / "file" / "a.run", tmp_path / "folder.run"):
+            with pytest.raises(EvaluationError, match=r"cannot be kept in .*(directory|exists)"):
+                await session(path)
+
     async def test_damage_in_the_middle(self, tmp_path: Path) -> None:
         """It is named and nothing is lost."""
         path = tmp_path / "a.run"

@@ -93,6 +93,32 @@ class TestBlockWriter:
         with pytest.raises(OSError, match="no space"):
             await writer.append(b"y")
 
+    async def test_nothing_follows_half_a_line(self) -> None:
+        """A disk that was full may have taken a part: what comes after it would be damage."""
+        written: list[bytes] = []
+
+        def write(block: bytes) -> None:
+            written.append(block)
+            if len(written) == 2:
+                raise OSError("no space")
+
+        writer = BlockWriter(write)
+        await writer.append(b"one")
+        await writer.flush()
+        await writer.append(b"two")
+        with pytest.raises(OSError, match="no space"):
+            await writer.flush()
+
+        writer = BlockWriter(write)
+        written.clear()
+        for _ in range(3):
+            await writer.append(BLOCK)
+
+        with pytest.raises(OSError, match="no space"):
+            await writer.close()
+
+        assert len(written) == 2
+
     async def test_on_close_comes_last(self) -> None:
         """The file is let go only when everything is written, even if that failed."""
         seen: list[str] = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -184,3 +185,16 @@ async def test_it_is_saved_with_its_reward(tmp_path: Any) -> None:
     loaded = await load(tmp_path / "best.json")
     assert isinstance(loaded, BestOfN)
     assert (loaded.n, loaded.threshold, loaded.reward) == (4, 2.0, length)
+
+
+class TestRewards:
+    async def test_an_answer_of_no_worth_is_better_than_none(self) -> None:
+        """A failed try never wins over an answer."""
+        model = numbered(outage(), {"answer": "a"})
+        best = best_of(model, 2, reward=lambda _, __: float("-inf"))
+        assert (await best(question="?")).answer == "a"
+
+    async def test_not_a_number_is_no_reward(self) -> None:
+        """Nothing could be compared with it."""
+        with pytest.raises(TypeError, match="gave nan: it must give a number"):
+            await best_of(numbered({"answer": "a"}), 1, reward=lambda _, __: math.nan)(question="?")

@@ -13,7 +13,7 @@ import pytest
 
 from dspex.config import CacheSettings
 from dspex.effects import LiveGate, scope
-from dspex.errors import ParseError
+from dspex.errors import InputError, ParseError
 from dspex.programs.cached import Cached
 from dspex.programs.predict import Predict
 from dspex.programs.program import Program
@@ -22,6 +22,7 @@ from dspex.signatures.fields import InputField, OutputField
 from dspex.signatures.prediction import Prediction
 from dspex.signatures.signature import Signature
 from dspex.testing.models import ScriptedModel
+from dspex.types import Image
 
 
 class Team(enum.Enum):
@@ -175,3 +176,21 @@ class TestWithout:
         """Refused with the value."""
         with pytest.raises(ValueError, match="got"):
             Cached(Predict("question -> answer"), **settings)
+
+
+async def test_another_model_has_results_of_its_own(runtime: Runtime) -> None:
+    """A program is often compared under several models."""
+    program = Predict("question -> answer")
+    small = ScriptedModel([{"answer": "small"}], name="a/small")
+    large = ScriptedModel([{"answer": "large"}], name="a/large")
+    found = [await Cached(program.with_client(who))(question="?") for who in (small, large)]
+    assert [prediction.answer for prediction in found] == ["small", "large"]
+
+
+async def test_inputs_that_nothing_is_known_by_are_asked_again(
+    runtime: Runtime, tmp_path: Path
+) -> None:
+    """The program says what is wrong with them."""
+    cached = Cached(Predict("photo: Image -> answer", client=ScriptedModel([])))
+    with pytest.raises(InputError, match=r"'photo' cannot be read.*none\.png"):
+        await cached(photo=Image(tmp_path / "none.png"))

@@ -50,7 +50,7 @@ async def test_code_calls_tools_and_keeps_its_variables() -> None:
 @pytest.mark.parametrize(
     ("code", "words"),
     [
-        ("price('plum')", "KeyError: plum"),
+        ("price('plum')", "KeyError: 'plum'"),
         ("price()", "`item` is missing"),
         ("price('apple', 1, 2)", "got 3 arguments"),
         ("price('apple', item='pear')", "got ['item'] twice"),

@@ -6,15 +6,16 @@ import asyncio
 import json
 import threading
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import pytest
 
-from dspex.adapters import AutoAdapter, ChatAdapter, JSONAdapter, XMLAdapter
+from dspex.adapters import AutoAdapter, ChatAdapter, FieldDelta, JSONAdapter, XMLAdapter
+from dspex.adapters.streaming_json import JSONStreamParser
 from dspex.errors import InputError, ParseError, UnsupportedFeature
 from dspex.messages import Choice, Compat, ImagePart, Response, Sampling, ToolCall
 from dspex.programs.predict import Predict
-from dspex.signatures import Example, Signature
+from dspex.signatures import Example, Prediction, Signature
 from dspex.testing.models import ScriptedModel
 from dspex.types import Image
 from dspex.types.media import data_url
@@ -138,6 +139,50 @@ class TestLargeAnswers:
         assert (await predict(question="x"))["rows"] == self.rows
         assert (await predict(question="y"))["rows"] == []
         assert threads == [False, True]
+
+    async def test_a_short_one_that_may_need_repair_is_read_there_too(self) -> None:
+        """Heard as a stream or not: a hostile page takes longer to repair than a loop may wait."""
+        threads: list[bool] = []
+
+        class Watching(ChatAdapter):
+            def find(self, text: str, names: Any) -> Any:
+                threads.append(threading.current_thread() is threading.main_thread())
+                return super().find(text, names)
+
+        hostile = "{" + "a b c " * 300
+        for prose, expected in ((hostile, False), ("word " * 300, True)):
+            model = ScriptedModel([prose] * 2)
+            predict = Predict("question -> a", client=model, adapter=Watching(), max_repairs=0)
+            with pytest.raises(ParseError):
+                await predict(question="x")
+
+            with pytest.raises(ParseError):
+                async for _ in predict.stream(question="x"):
+                    pass
+
+            assert set(threads) == {expected}
+            threads.clear()
+
+    async def test_a_long_piece_of_a_stream_is_read_there_too(self) -> None:
+        """A replayed answer comes in one."""
+        threads: list[bool] = []
+
+        class Parser(JSONStreamParser):
+            def feed(self, text: str) -> list[FieldDelta]:
+                threads.append(threading.current_thread() is threading.main_thread())
+                return super().feed(text)
+
+        class Watching(JSONAdapter):
+            def stream_parser(self, signature: Signature) -> JSONStreamParser:
+                return Parser.of(self, signature)
+
+        answer = json.dumps({"rows": self.rows})
+        predict = Predict(
+            "q -> rows: list[Any]", client=ScriptedModel([answer]), adapter=Watching()
+        )
+        items = [item async for item in predict.stream(q="x")]
+        assert cast("Prediction", items[-1]).rows == self.rows
+        assert threads == [False]
 
     async def test_the_loop_is_not_blocked(self) -> None:
         """Answers of 19 KB that must be repaired leave the loop its turns."""

@@ -11,6 +11,7 @@ from dspex.errors import InputError
 from dspex.messages import Request
 from dspex.programs.module_actor import ModuleActor
 from dspex.programs.predict import Predict
+from dspex.signatures.example import Example
 from dspex.testing.models import ScriptedModel
 from dspex.usage import Usage
 from supervision import ChildSpec, Registry, Supervisor
@@ -51,6 +52,28 @@ class TestModuleActor:
                 group.create_task(ref.call(ModuleActor.ask, {"question": "?"}))
 
         assert (model.calls, model.max_in_flight) == (10, 4)
+
+    @pytest.mark.parametrize("inputs", [None, 5, "question", ["question"], {1: "?"}])
+    async def test_inputs_without_names_are_the_caller_s_mistake(self, inputs: Any) -> None:
+        """The module lives on, and the calls of others with it."""
+        model = ScriptedModel(echo, latency_s=0.001)
+        async with Supervisor([module(model)]) as root, asyncio.TaskGroup() as group:
+            ref = root.ref("qa", ModuleActor)
+            pid = ref.pid
+            other = group.create_task(ref.call(ModuleActor.ask, {"question": "?"}))
+            with pytest.raises(InputError, match="inputs are"):
+                await ref.call(ModuleActor.ask, inputs)
+
+            assert (await other).answer == "a"
+            statistics = await ref.call(ModuleActor.measure)
+            assert (statistics.calls, statistics.in_flight, ref.pid) == (1, 0, pid)
+
+    async def test_an_example_gives_its_inputs(self) -> None:
+        """As it does in a batch."""
+        async with Supervisor([module(ScriptedModel(echo))]) as root:
+            ref = root.ref("qa", ModuleActor)
+            example = Example(question="?", answer="known").with_inputs("question")
+            assert (await ref.call(ModuleActor.ask, example)).answer == "a"
 
     async def test_metrics_answer_while_calls_run(self) -> None:
         """And count what has ended, with its usage."""

@@ -74,7 +74,7 @@ async def test_many_at_once_share_a_pool() -> None:
     def answer(request: Request) -> Any:
         text = request.messages[-1].text
         if "code_output" not in text:
-            number = text.split()[4]
+            number = text.split()[5]
             return code(f"print({number} * 2)")
 
         return {"reasoning": "", "answer": text.split("[[ ## code_output ## ]]\n")[1].split()[0]}

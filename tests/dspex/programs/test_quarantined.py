@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -19,7 +18,7 @@ from dspex.errors import (
     ServerError,
 )
 from dspex.programs.predict import Predict
-from dspex.programs.quarantined import Quarantined, call_key
+from dspex.programs.quarantined import Quarantined
 from dspex.runtime import Runtime
 from dspex.telemetry import INPUT_QUARANTINED
 from dspex.testing.models import ScriptedModel
@@ -103,25 +102,3 @@ class TestQuarantined:
         program, _ = quarantined({"answer": "a"})
         with pytest.raises(RuntimeNotFound):
             await program(question="?")
-
-
-class TestCallKey:
-    def test_equal_calls_share_a_key(self) -> None:
-        """Whatever the order of the inputs."""
-        assert call_key("d", {"a": 1, "b": [2]}) == call_key("d", {"b": [2], "a": 1})
-
-    def test_whatever_differs_tells_calls_apart(self) -> None:
-        """Program, names and values."""
-        keys = {
-            call_key("d", {"a": 1}),
-            call_key("e", {"a": 1}),
-            call_key("d", {"b": 1}),
-            call_key("d", {"a": "1"}),
-            call_key("d", {"a": datetime.date(2026, 1, 1)}),
-        }
-        assert len(keys) == 5
-
-    def test_a_value_without_a_json_form_is_named(self) -> None:
-        """It could not be known again in another process."""
-        with pytest.raises(TypeError, match="object"):
-            call_key("d", {"a": object()})

@@ -257,7 +257,7 @@ class TestNatively:
             return image
 
         for compat, turns in ((Compat(), 1), (Compat(images="none"), 0)):
-            answers = [calling(("shot", {})), calling(text="ok"), ANSWER]
+            answers: list[Any] = [calling(("shot", {})), calling(text="ok"), ANSWER]
             model = ScriptedModel(answers, compat=compat)
             await ReAct("question -> answer", [shot], client=model)(question="?")
             messages = model.requests[1].messages
@@ -365,7 +365,7 @@ class TestTheProgram:
     async def test_a_lambda_is_refused_at_save(self, tmp_path: Path) -> None:
         """By the name of its tool."""
         tool = Tool(lambda: 1, name="one")
-        with pytest.raises(TypeError, match="the tool 'one'.*lambda"):
+        with pytest.raises(TypeError, match=r"the tool 'one'.*lambda"):
             await ReAct("question -> answer", [tool]).save(tmp_path / "agent.json")
 
     async def test_the_trace_holds_every_step(self) -> None:
@@ -422,7 +422,11 @@ class TestTheProgram:
 
     async def test_a_stream_hears_thoughts_and_tools_in_order(self) -> None:
         """Each call starts and stops between the thoughts before and after it."""
-        turns = [calling(("search", {"query": "a"}), text="look"), calling(text="ok"), ANSWER]
+        turns: list[Any] = [
+            calling(("search", {"query": "a"}), text="look"),
+            calling(text="ok"),
+            ANSWER,
+        ]
         agent = ReAct("question -> answer", [search], client=ScriptedModel(turns))
         heard: list[str] = []
         async with aclosing(agent.stream(question="?")) as items:

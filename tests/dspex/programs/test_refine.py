@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from dspex.effects import Trace, scope
 from dspex.errors import ErrorData, ErrorKind, ServerError
 from dspex.programs.chain_of_thought import ChainOfThought
 from dspex.programs.predict import Predict
@@ -79,6 +80,33 @@ class TestRefine:
         program, _, adviser = refined(["what?", {"answer": "c"}], [advice(self="Mind the form.")])
         assert (await program(question="?")).answer == "c"
         assert "ended with an error" in adviser.requests[0].messages[-1].text
+
+    async def test_an_adviser_that_is_down_is_done_without(self) -> None:
+        """What was found before is not lost."""
+        down = ServerError(ErrorData(ErrorKind.SERVER, "down", status=503))
+        program, _, _ = refined([{"answer": "a b"}, {"answer": "c"}], [down])
+        assert (await program(question="?")).answer == "c"
+
+    async def test_the_trace_holds_the_chosen_try_by_the_predictor_it_belongs_to(self) -> None:
+        """An optimizer knows the program's own predictors, not their advised copies."""
+        program, _, _ = refined([{"answer": "a b"}, {"answer": "c"}], [advice(self="Shorter.")])
+        with scope(trace=Trace()) as here:
+            await program(question="?")
+
+        assert here.trace is not None
+        ((predictor, inputs, prediction),) = here.trace
+        assert predictor is program.named_predictors()["program"]
+        assert (inputs, prediction.answer) == ({"question": "?"}, "c")
+
+    async def test_the_adviser_knows_modules_by_name_in_every_round(self) -> None:
+        """Advised copies keep the names of what they are copies of."""
+        program, _, adviser = refined(
+            [{"answer": "a b"}] * 3, [advice(self="Shorter."), advice(self="Shorter.")]
+        )
+        await program(question="?")
+        told = [request.messages[-1].text for request in adviser.requests]
+        assert len(told) == 2
+        assert all("self: {'question': '?'}" in text for text in told)
 
     async def test_all_tries_failed(self) -> None:
         """The provider's error is raised when there was never an answer."""

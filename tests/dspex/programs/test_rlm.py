@@ -51,7 +51,7 @@ async def test_explores_and_submits() -> None:
     program = RLM("context, question -> answer: int", client=model)
     prediction = await program(context=LONG, question="Where is it?")
     assert prediction.answer == 42
-    assert [s.output for s in prediction.trajectory.steps][0] == "50005 needle is 42"
+    assert prediction.trajectory.steps[0].output == "50005 needle is 42"
     assert all(len(m.text) < 10_000 for request in model.requests for m in request.messages)
     assert "str, 100018 characters" in model.requests[0].messages[-1].text
 
@@ -115,9 +115,7 @@ async def test_an_outage_below_is_no_matter_of_the_code() -> None:
 async def test_inputs_come_back_after_a_crash() -> None:
     """When a limit ends the interpreter, its successor has the inputs again."""
     model = model_of("x = 1\nwhile True: pass", "SUBMIT(context + '!')")
-    program = RLM(
-        "context -> answer", interpreter=MontyInterpreter(timeout_s=0.2), client=model
-    )
+    program = RLM("context -> answer", interpreter=MontyInterpreter(timeout_s=0.2), client=model)
     assert (await program(context="here")).answer == "here!"
 
 

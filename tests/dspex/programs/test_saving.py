@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import pydantic
 import pytest
@@ -24,6 +24,7 @@ from dspex.signatures.fields import InputField, OutputField
 from dspex.signatures.prediction import Prediction
 from dspex.signatures.signature import Signature
 from dspex.testing.models import ScriptedModel
+from dspex.types import Image
 from dspex.usage import Usage
 
 
@@ -245,3 +246,18 @@ class TestWrongFiles:
         path.write_text(json.dumps(data))
 
         assert words in await self._refused(path)
+
+
+async def test_a_demonstration_that_is_a_file_must_be_read_first(tmp_path: Path) -> None:
+    """No loaded program reads files, so that its demonstrations would be lost."""
+    (tmp_path / "x.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    photo = Image(tmp_path / "x.png")
+    program = Predict("photo: Image -> answer", demos=[{"photo": photo, "answer": "a cat"}])
+    with pytest.raises(TypeError, match=r"'photo' is the file .*x\.png.*value\.load"):
+        await program.save(tmp_path / "program.json")
+
+    assert not (tmp_path / "program.json").exists()
+    loaded = await photo.load()
+    await program.with_demos([{"photo": loaded, "answer": "a cat"}]).save(tmp_path / "program.json")
+    (demo,) = cast("Predict", await load(tmp_path / "program.json")).demos
+    assert demo.photo == Image(loaded.url)

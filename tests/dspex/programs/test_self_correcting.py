@@ -104,6 +104,15 @@ class TestSelfCorrecting:
         assert here.trace is not None
         assert [entry.prediction.answer for entry in here.trace] == ["c"]
 
+    async def test_the_trace_names_the_program_s_own_predictors(self) -> None:
+        """The corrected copy stands for the predictor it is a copy of."""
+        program, _ = correcting("a b", "c")
+        with scope(trace=Trace()) as here:
+            await program(question="?")
+
+        assert here.trace is not None
+        assert [entry.predictor for entry in here.trace] == [program.named_predictors()["program"]]
+
     async def test_only_the_predictor_that_answered_is_corrected(self) -> None:
         """Of a pipeline the step whose outputs were rejected sees the reason."""
         model = ScriptedModel(

@@ -68,10 +68,14 @@ class TestBuild:
             ),
             (
                 {"cases": [CASES[0], {"inputs": CASES[1]["inputs"], "expected": {"team": "x"}}]},
-                "team is 'billing' and not 'x'",
+                "no team can be 'x'",
+            ),
+            (
+                {"cases": [CASES[0], {**CASES[1], "expected": {"team": "network"}}]},
+                "team is 'billing' and not 'network'",
             ),
         ],
-        ids=["no outputs", "unknown type", "too few", "inputs", "outputs", "fails"],
+        ids=["no outputs", "unknown type", "too few", "inputs", "outputs", "impossible", "fails"],
     )
     async def test_what_is_wrong_goes_back(self, wrong: dict[str, Any], told: str) -> None:
         """The next design is asked for with the problem in words, and is used if it passes."""
@@ -114,3 +118,19 @@ class TestProgram:
         """Refused with the values."""
         with pytest.raises(ValueError, match="a scaffold needs"):
             SelfScaffolding(**settings)
+
+
+async def test_expected_values_are_compared_as_their_types() -> None:
+    """A whole number is a number, and a date is what its text says."""
+    cases = [
+        {"inputs": {"q": "a"}, "expected": {"hours": 3, "day": "2026-01-02", "tags": ["x"]}},
+        {"inputs": {"q": "b"}, "expected": {"hours": "3", "day": "2026-01-02", "tags": ["x"]}},
+    ]
+    made = design(signature="q -> hours: float, day: date, tags: set[str]", cases=cases)
+
+    def answer(request: Request) -> Any:
+        asked = request.messages[-1].text
+        return made if "## task ##" in asked else {"hours": 3.0, "day": "2026-01-02", "tags": ["x"]}
+
+    scaffold = await SelfScaffolding(client=ScriptedModel(answer), max_repairs=0).build("Plan.")
+    assert scaffold.attempts == 1

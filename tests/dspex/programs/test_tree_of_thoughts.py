@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from dspex.errors import ParseError
 from dspex.messages import Request
 from dspex.programs.tree_of_thoughts import TreeOfThoughts
 from dspex.testing.models import ScriptedModel
@@ -52,6 +53,20 @@ class TestTreeOfThoughts:
         assert prediction.thoughts == ("b", "b")
         assert prediction.thought_score == 6.0
         assert model.calls == 3 * 2 * 2 + 1
+
+    async def test_a_step_that_cannot_be_read_is_pruned(self) -> None:
+        """The others go on; where there are no others the error is raised."""
+        thinker = Thinker({"a": 1, "b": 3, "c": 2})
+
+        def mumbling(request: Request) -> Any:
+            unclear = "Do not answer yet" in request.messages[0].text and request.sample == 1
+            return "hm" if unclear else thinker(request)
+
+        program, _ = tree(mumbling)
+        assert (await program(question="?")).answer == "cc"
+        program, _ = tree(lambda _: "hm")
+        with pytest.raises(ParseError, match="thought"):
+            await program(question="?")
 
     async def test_expansion_is_parallel(self) -> None:
         """All steps of a level are thought of at the same time."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import pytest
 
@@ -297,3 +297,46 @@ class TestSavedForm:
         """Foreign, newer and damaged data never become a signature."""
         with pytest.raises(LoadError):
             Signature.from_dict(broken)
+
+
+@pytest.mark.parametrize(
+    ("declare", "told"),
+    [
+        (lambda: Signature(cast("Any", 5)), "written as a text.*got 5"),
+        (lambda: Signature(cast("Any", None)), "written as a text.*got None"),
+        (lambda: Signature("a -> b", cast("Any", 5)), "instructions are a text, got 5"),
+        (lambda: Signature("a -> b").with_instructions(cast("Any", 5)), "instructions are a text"),
+        (lambda: Signature("a: X -> b", types=cast("Any", ["X"])), r"types is a dict.*\['X'\]"),
+        (
+            lambda: Signature("a -> b").append("c", OutputField(), "int"),
+            "'c': its type is the text",
+        ),
+        (
+            lambda: Signature("a -> b").with_updated_field("b", desc=5),
+            "'b': desc is a text, got 5",
+        ),
+        (
+            lambda: Signature("a -> b").with_updated_field("b", format=5),
+            "'b': format is a text or a function, got 5",
+        ),
+        (
+            lambda: Signature("a -> b").with_updated_field("b", default_factory=5),
+            "'b': default_factory is a function, got 5",
+        ),
+        (
+            lambda: Signature("a -> b").with_updated_field("b", pattern="("),
+            r"'b'.*pattern.*unclosed group",
+        ),
+    ],
+)
+def test_mistakes_of_kind_are_told(declare: Callable[[], Signature], told: str) -> None:
+    """Where a value of another type stands the error names the place and the value."""
+    with pytest.raises(SignatureError, match=told):
+        declare()
+
+
+@pytest.mark.parametrize("data", [None, [], "x", 5])
+def test_a_state_that_is_no_table(data: Any) -> None:
+    """Whatever a file holds, the error is one of loading."""
+    with pytest.raises(LoadError, match="not a signature"):
+        Signature.from_dict(data)

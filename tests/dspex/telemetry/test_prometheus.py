@@ -170,7 +170,7 @@ class TestScraping:
         async with server:
             port = server.sockets[0].getsockname()[1]
             runtime = Runtime(log="off", telemetry=TelemetrySettings(metrics_port=port))
-            with pytest.raises(Exception, match="metrics"):
+            with pytest.raises(ConfigError, match=rf"telemetry\.metrics_port = {port}: cannot be"):
                 await runtime.__aenter__()
 
     async def test_a_crash_of_the_exporter_ends_nothing(self) -> None:

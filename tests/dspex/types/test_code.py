@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+import time
 from typing import Any, Literal
 
 import pydantic
@@ -87,3 +88,19 @@ def test_only_text_is_code() -> None:
     """Anything else is refused."""
     with pytest.raises(pydantic.ValidationError, match="is not python code"):
         pydantic.TypeAdapter(Python).validate_python(3)
+
+
+@pytest.mark.parametrize("unit", ["```a\n", "```\n", "````\n```x\n"])
+def test_fences_that_are_never_closed_take_linear_time(unit: str) -> None:
+    """A hostile answer of a megabyte is read like any other."""
+    text = "```first\n" + unit.replace("```\n", "```y\n") * (1_000_000 // len(unit))
+    began = time.perf_counter()
+    assert Code.parse(text) == text
+    assert time.perf_counter() - began < 5.0
+
+
+def test_fences_of_another_length_close_nothing() -> None:
+    """The first fences that are closed hold the code."""
+    assert Code.parse("````py\n```js\nx\n```\n") == "x"
+    assert Code.parse("```py\n````\nx\n````\n```") == "````\nx\n````"
+    assert Code.parse("```py\r\nx\n```\r\n") == "x"

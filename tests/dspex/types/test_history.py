@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from dspex.types import History
+from dspex.types import History, Image
 
 
 def test_turns_come_in_many_forms() -> None:
@@ -45,3 +46,13 @@ def test_text_that_is_none(text: str) -> None:
     """A ValueError, however deep."""
     with pytest.raises(ValueError, match="turns"):
         History.parse(text)
+
+
+async def test_what_its_turns_hold_is_read(tmp_path: Path) -> None:
+    """Files of earlier turns are read like those of the question."""
+    (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    history = History(({"photo": Image(tmp_path / "a.png"), "answer": "a"}, {"question": "b"}))
+    loaded = await history.load()
+    assert loaded.messages[0]["photo"].url.startswith("data:image/png;base64,")
+    assert loaded.messages[1] == {"question": "b"}
+    assert await loaded.load() is loaded

@@ -180,3 +180,13 @@ class TestPaths:
         (tmp_path / "odd").write_bytes(b"?")
         with pytest.raises(ValueError, match="media_type"):
             await Image(tmp_path / "odd").load()
+
+
+@pytest.mark.parametrize("make", [Image, File])
+def test_a_data_url_of_plain_text_becomes_base64(make: Any) -> None:
+    """Providers take no other form; the kind stays with its parameters left out."""
+    made = make("data:image/svg+xml;charset=utf-8,%3Csvg%3E")
+    assert made == make(b"<svg>", media_type="image/svg+xml") or made.source == data_url(
+        b"<svg>", "image/svg+xml"
+    )
+    assert make(data_url(b"x", "image/png")).source == data_url(b"x", "image/png")

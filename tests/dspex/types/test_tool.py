@@ -17,9 +17,10 @@ from dspex.errors import ErrorData, ErrorKind, ServerError, ToolError
 from dspex.messages import Compat, ImagePart, Sampling, ToolCall
 from dspex.signatures.signature import Signature
 from dspex.telemetry.events import TOOL_EXCEPTION, TOOL_START, TOOL_STOP
-from dspex.types.tool import Tool, make_tools
+from dspex.types.tool import Tool
 from dspex.types.tool_calls import ToolResult
 from dspex.types.tool_running import MAX_THREADS
+from dspex.types.tool_sets import make_tools
 
 
 def add(a: int, b: int = 1) -> int:
@@ -216,7 +217,7 @@ class TestCalling:
                 running += 1
                 most = max(most, running)
 
-            time.sleep(0.01)
+            threading.Event().wait(0.01)
             with lock:
                 running -= 1
 

@@ -229,6 +229,20 @@ class TestDamage:
 
         assert 0 == _count(path)
 
+    @pytest.mark.parametrize("column", ["written", "expires", "used", "checksum", "size"])
+    async def test_a_time_that_is_none_is_a_broken_entry_too(
+        self, tmp_path: Path, column: str
+    ) -> None:
+        """A flipped bit may make a text of a number, which SQLite hands on as it is."""
+        path = tmp_path / "cache.db"
+        await fill(path, {b"k": b"value"})
+        with closing(sqlite3.connect(path, isolation_level=None)) as other:
+            other.execute(f"UPDATE entries SET {column} = 'later'")
+
+        async with opened(path) as one:
+            assert await one.value(b"k") is None
+            assert 1 == one.store.statistics().discarded
+
     async def test_an_entry_under_another_key_is_a_miss(self, tmp_path: Path) -> None:
         """The checksum is over the key, too."""
         path = tmp_path / "cache.db"

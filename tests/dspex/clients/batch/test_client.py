@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from decimal import Decimal
@@ -11,16 +12,19 @@ from typing import Any
 
 import orjson
 import pytest
+from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
 import dspex.effects
 from dspex.clients.batch import BatchClient, BatchSettings
+from dspex.clients.batch.journal import BatchJournal
 from dspex.clients.limits.spending import budget
 from dspex.config import CacheSettings, ModelPrice, ProviderSettings
 from dspex.errors import (
     BatchFailed,
     BudgetExceeded,
     DeadlineExceeded,
+    EndpointUnavailable,
     InvalidRequest,
     LoadError,
     ProviderError,
@@ -322,6 +326,52 @@ class TestRestart:
                     assert "yes" == response.text
 
             assert 1 == len(await batches(server))
+
+    async def test_what_could_not_even_be_sent_up_leaves_a_good_journal(
+        self, tmp_path: Path
+    ) -> None:
+        """The next run opens it."""
+        journal = tmp_path / "batches.jsonl"
+
+        async def refuse(_: web.Request) -> web.Response:
+            return web.json_response({"error": {"message": "no files today"}}, status=400)
+
+        app = web.Application()
+        app.router.add_post("/v1/files", refuse)
+        async with TestClient(TestServer(app)) as refusing, runtime_at(refusing) as runtime:
+            with pytest.raises(InvalidRequest):
+                await batch_of(runtime, journal).complete(ask())
+
+        async with sandbox() as server, runtime_at(server) as runtime:
+            response = await batch_of(runtime, journal).complete(ask())
+
+        assert "yes" == response.text
+
+    @pytest.mark.parametrize("record", ["begin", "made"])
+    async def test_a_full_disk_costs_no_more_than_the_calls_of_that_time(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, record: str
+    ) -> None:
+        """What cannot be noted is not sent; what was sent and cannot be noted is still answered."""
+
+        def full(*_: object) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        async with sandbox() as server, runtime_at(server) as runtime:
+            client = batch_of(runtime, tmp_path / "batches.jsonl")
+            with monkeypatch.context() as patch:
+                patch.setattr(BatchJournal, record, full)
+                if record == "begin":
+                    waiter = (await client._queue.batcher()).join(_line("/chat/completions"))
+                    with pytest.raises(EndpointUnavailable, match="No space left"):
+                        await waiter.answered
+
+                else:
+                    assert "yes" == (await client.complete(ask("first"))).text
+
+            batcher = await client._queue.batcher()
+            assert "yes" == (await client.complete(ask("second"))).text
+            assert batcher is await client._queue.batcher()  # and its child has not crashed
+            assert (1 if record == "begin" else 2) == len(await batches(server))
 
     async def test_what_failed_is_asked_again(self, tmp_path: Path) -> None:
         """An error is no answer that a new run should be given."""

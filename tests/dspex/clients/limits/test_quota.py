@@ -30,15 +30,22 @@ class FakeSource:
     def __init__(self) -> None:
         self.asked: list[tuple[str, int]] = []
 
-    def try_acquire(self, *, key: str, tokens: int) -> QuotaLease | None:
+    def try_acquire(
+        self, *, key: str, tokens: int, output_tokens: int = 0, user: str = ""
+    ) -> QuotaLease | None:
         return None
 
-    async def acquire(self, *, key: str, tokens: int) -> QuotaLease:
+    async def acquire(
+        self, *, key: str, tokens: int, output_tokens: int = 0, user: str = ""
+    ) -> QuotaLease:
         self.asked.append((key, tokens))
         return FakeLease()
 
-    def pause(self, for_s: float) -> None:
+    def pause(self, for_s: float, *, limit_per_min: float | None = None) -> None:
         self.asked.append(("pause", int(for_s)))
+
+    def refused(self) -> None:
+        self.asked.append(("refused", 1))
 
     def statistics(self) -> QuotaStatistics:
         return QuotaStatistics(granted=len(self.asked))

@@ -10,10 +10,8 @@ from dspex.clients.routing.failover import (
     final_error,
     may_fail_over,
     roomier,
-    usage_of,
 )
 from dspex.errors import Attempt, CircuitOpen, ErrorData, ErrorKind, ServerError
-from dspex.usage import Usage
 
 
 def error(kind: ErrorKind, **fields: object) -> ErrorData:
@@ -79,30 +77,6 @@ class TestAccounts:
         assert (first, Attempt("a", error(ErrorKind.DEADLINE), latency_s=1.0)) == attempts_of(
             late, "a", 1.0
         )
-
-    @pytest.mark.parametrize(
-        ("data", "usage"),
-        [
-            (error(ErrorKind.CIRCUIT_OPEN), Usage()),
-            (error(ErrorKind.DEADLINE, stage="limiter"), Usage()),
-            (error(ErrorKind.DEADLINE, stage="attempt"), Usage(calls=1)),
-            (
-                error(ErrorKind.SERVER, attempts=(Attempt("a", error(ErrorKind.SERVER)),) * 2),
-                Usage(calls=1, failed_attempts=2),
-            ),
-            (
-                error(
-                    ErrorKind.CIRCUIT_OPEN, attempts=(Attempt("a", error(ErrorKind.CIRCUIT_OPEN)),)
-                ),
-                Usage(failed_attempts=1),
-            ),
-        ],
-    )
-    def test_a_client_that_failed_has_counted_what_it_sent(
-        self, data: ErrorData, usage: Usage
-    ) -> None:
-        """The same as its own meter says."""
-        assert usage == usage_of(data)
 
 
 class TestFinalError:

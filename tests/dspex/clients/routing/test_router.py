@@ -28,6 +28,7 @@ from dspex.errors import (
     UnsupportedFeature,
 )
 from dspex.messages import Response, StreamEnd, StreamEvent, TextDelta
+from dspex.telemetry.events import SETTINGS_CHANGED
 from dspex.testing import FakeReply, FakeTransport, chat_reply
 from dspex.usage import UsageMeter
 from tests.support.fleet import fleet
@@ -64,6 +65,26 @@ class TestValue:
             clients = [runtime.client("a/m"), runtime.client("b/m")]
             assert runtime.client(["a/m", "b/m"]) == Router(clients, rng=random.Random(1))
             assert isinstance(runtime.client("a/m"), Client)
+
+    async def test_weights_change_while_it_is_used(self) -> None:
+        """It stays the same router; a wrong weight changes nothing; the change is announced."""
+        transports, told = {"a": good("a"), "b": good("b")}, list[object]()
+        async with fleet(transports) as runtime:
+            router = runtime.client(["a/m", "b/m"], policy="weighted")
+            runtime.bus.attach(
+                "test", SETTINGS_CHANGED, lambda *args: told.append(args[2]["changes"]), None
+            )
+            router.retune(weights={"a/m": 1e-6})
+            with pytest.raises(ConfigError, match=r"weights\.c/m"):
+                router.retune(weights={"c/m": 5})
+
+            for n in range(20):
+                await router.complete(ask(str(n)))
+
+            assert router is runtime.client(["a/m", "b/m"], policy="weighted")
+
+        assert len(transports["a"].requests) <= 1
+        assert [{"weights": {"a/m": 1e-6}}] == told
 
     @pytest.mark.parametrize(
         ("names", "weights", "words"),
@@ -202,6 +223,33 @@ class TestFailover:
         assert {"a"} == {tried.endpoint for tried in response.attempts}
         assert response.usage == meter.total
         assert tries == meter.total.failed_attempts
+
+    async def test_one_that_fails_is_the_first_in_no_more_than_its_turns(self) -> None:
+        """Failing over takes no turn: half of the calls never meet it."""
+        transports = {"a": bad(error_reply(404)), "b": good("yes")}
+        async with fleet(transports) as runtime:
+            router = runtime.client(["a/m", "b/m"])
+            for n in range(20):
+                await router.complete(ask(str(n)))
+
+        assert (10, 20) == tuple(len(transport.requests) for transport in transports.values())
+
+    async def test_who_answers_too_late_counts_as_a_guess(self) -> None:
+        """A provider that worked on it will bill it; meter and response agree on how much."""
+        transports = {"a": good("late", delay_s=1e6), "b": good("yes")}
+        meter = UsageMeter(by_model=True)
+        async with fleet(transports) as runtime:
+            with effects.scope(meter=meter):
+                response = await runtime.client(["a/m", "b/m"]).complete(ask("x" * 400))
+
+        assert response.usage == meter.total
+        late = meter.usage_by_model["a/m"]
+        assert (1, 101, 0, None) == (
+            late.calls,
+            late.input_tokens,
+            late.output_tokens,
+            late.cost_usd,
+        )
 
     @pytest.mark.parametrize(
         "reply",

@@ -46,7 +46,7 @@ class TestCompat:
             ("ollama", "images", "data"),
             ("deepseek", "images", "none"),
             ("meta", "system_role", "developer"),
-            ("sandbox", "tools", False),
+            ("sandbox", "penalties", False),
             ("vllm", "n", True),
             ("llamacpp", "n", False),
             ("zai", "structured_output", "json_object"),

@@ -13,13 +13,24 @@ import pytest
 
 from dspex import recipe
 from dspex.errors import InterpreterError
-from dspex.programs.code import BubblewrapInterpreter, CodeOutcome, SubmitError
+from dspex.programs.code import BubblewrapInterpreter, CodeOutcome, HostFunction, SubmitError
 
 # As the real one takes its arguments, without being a sandbox: for the conversation alone.
 STAND_IN = """#!/bin/sh
 while [ "$1" != "--" ]; do shift; done
 shift
 exec "$@"
+"""
+
+
+# Finds the pipe to the host, whatever its number, and writes a line into it.
+WRITE = """
+import os
+for number in range(3, 9):
+    try:
+        os.write(number, b'{}\\n')
+    except OSError:
+        pass
 """
 
 
@@ -36,7 +47,7 @@ async def submit() -> None:
     raise SubmitError
 
 
-FUNCTIONS = {"double": double, "broken": broken, "submit": submit}
+FUNCTIONS: dict[str, HostFunction] = {"double": double, "broken": broken, "submit": submit}
 
 
 @pytest.fixture
@@ -76,9 +87,7 @@ class TestTheConversation:
             ("missing", "NameError"),
         ],
     )
-    async def test_what_code_does_wrong_is_told(
-        self, session: Any, code: str, words: str
-    ) -> None:
+    async def test_what_code_does_wrong_is_told(self, session: Any, code: str, words: str) -> None:
         """And the session goes on."""
         await session.run("kept = 1")
         assert words in (await session.run(code)).error
@@ -88,10 +97,8 @@ class TestTheConversation:
         "code",
         [
             "import os\nos._exit(1)",
-            "import os, sys\nfor n in range(3, 9):\n    try: os.write(n, b'nonsense\\n')\n"
-            "    except OSError: pass",
-            "import os\nfor n in range(3, 9):\n    try: os.write(n, b'{\"call\": 3}\\n')\n"
-            "    except OSError: pass",
+            WRITE.format("nonsense"),
+            WRITE.format('{{"call": 3}}'),
         ],
         ids=["exit", "nonsense", "a call of nothing"],
     )
@@ -152,19 +159,56 @@ class TestTheInterpreter:
         assert str(Path.home()) not in command
 
 
-@pytest.mark.skipif(shutil.which("bwrap") is None, reason="bubblewrap (bwrap) is not installed")
+needs_bwrap = pytest.mark.skipif(
+    shutil.which("bwrap") is None, reason="bubblewrap (bwrap) is not installed"
+)
+
+
+def workers() -> int:
+    """Count the workers on this machine, forked ones included."""
+    found = 0
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            found += b"def serve(functions" in path.read_bytes()
+        except OSError:
+            continue
+
+    return found
+
+
+@needs_bwrap
+async def test_what_code_starts_ends_with_the_session() -> None:
+    """Processes are refused, or stay in the sandbox and are killed with it."""
+    before = workers()
+    async with BubblewrapInterpreter(timeout_s=5).session() as session:
+        code = "import os, time\nfor _ in range(3):\n    if os.fork() == 0: time.sleep(60)"
+        await session.run(code)
+        assert workers() > before
+
+    async with asyncio.timeout(10):
+        while workers() > before:  # noqa: ASYNC110 - processes have no event of ours
+            await asyncio.sleep(0.01)
+
+
+@needs_bwrap
 @pytest.mark.parametrize(
     "code",
     [
         "import socket\nsocket.create_connection(('127.0.0.1', 80), 1)",
-        "import os\nos.fork()",
+        "open('/proc/1/environ').read()[0]",
+        "open('/proc/self/environ').read().index('SECRET')",
+        "import os\nos.environ['SECRET_OF_OURS']",
+        f"open({__file__!r}).read()",
         "open('/etc/passwd').read()",
         "open('/usr/x', 'w')",
         "x = 'a' * 10**10",
     ],
 )
-async def test_in_the_real_sandbox_nothing_is_reached(code: str) -> None:
-    """No network, no processes, no files, bounded memory."""
+async def test_in_the_real_sandbox_nothing_is_reached(
+    code: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No network, no environment of ours, no files, bounded memory."""
+    monkeypatch.setenv("SECRET_OF_OURS", "sk-0123")
     async with BubblewrapInterpreter(timeout_s=5, max_memory_mb=256).session() as session:
         assert (await session.run(code)).error is not None
         assert (await session.run("1 + 1")).value == 2

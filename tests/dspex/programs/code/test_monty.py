@@ -12,7 +12,7 @@ import pytest
 from dspex import recipe
 from dspex.effects import Effect, LiveGate, current, scope
 from dspex.errors import InterpreterError
-from dspex.programs.code import CodeOutcome, MontyInterpreter, SubmitError, run_code
+from dspex.programs.code import CodeOutcome, HostFunction, MontyInterpreter, SubmitError, run_code
 from dspex.programs.code.monty_session import MontySession
 
 
@@ -20,7 +20,7 @@ from dspex.programs.code.monty_session import MontySession
 async def session() -> AsyncIterator[MontySession]:
     async def double(number: int, times: int = 1) -> int:
         await asyncio.sleep(0)
-        return number * 2**times
+        return number << times
 
     async def broken() -> None:
         raise LookupError("gone")
@@ -28,7 +28,7 @@ async def session() -> AsyncIterator[MontySession]:
     async def give(value: Any) -> Any:
         return value
 
-    functions = {"double": double, "broken": broken, "give": give}
+    functions: dict[str, HostFunction] = {"double": double, "broken": broken, "give": give}
     limited = MontyInterpreter(timeout_s=0.3, max_memory_mb=50, max_output_chars=2_000)
     async with limited.session(functions) as opened:
         yield opened
@@ -81,7 +81,7 @@ class TestRunning:
             ("import numpy", "ModuleNotFoundError"),
             ("raise ValueError('mine')", "ValueError: mine"),
             ("raise TimeoutError('mine')", "TimeoutError: mine"),
-            ("raise SystemExit(3)", "SystemExit"),
+            ("raise SystemExit('mine')", "SystemExit"),
             ("broken()", "broken: gone"),
             ("double('a', 'b', 'c')", "double: "),
         ],
@@ -127,7 +127,7 @@ class TestHostility:
             "import urllib.request",
             "import ctypes",
             "open('/etc/passwd').read()",
-            "open('/tmp/x', 'w').write('x')",
+            "open('/var/x', 'w').write('x')",
             "import pathlib\npathlib.Path('/etc/passwd').read_text()",
             "().__class__.__bases__[0].__subclasses__()",
             "(lambda: 0).__globals__",

@@ -11,7 +11,9 @@ import pytest
 
 from dspex.errors import AnswerRejected
 from dspex.messages import Request, StreamEvent
+from dspex.programs.best_of_n import BestOfN
 from dspex.programs.predict import Predict
+from dspex.programs.program import Program
 from dspex.programs.streaming import FieldChunk, StreamItem, Switched
 from dspex.programs.streaming.monitor import StreamMonitor, StreamQuality
 from dspex.signatures.prediction import Prediction
@@ -103,6 +105,34 @@ class TestStreamMonitor:
         program = StreamMonitor(writing("I am\nso sorry\nfor that."), check=no_apologies)
         with pytest.raises(AnswerRejected, match="it apologises"):
             await program(question="?")
+
+    async def test_a_program_that_takes_every_error_for_an_answer(self) -> None:
+        """Ended is ended, whatever the program makes of it."""
+
+        class Calm(Program):
+            def __init__(self) -> None:
+                self.write = writing(SPAN * 50)
+
+            async def forward(self, question: str) -> Prediction:
+                try:
+                    return await self.write(question=question)
+                except Exception:
+                    return Prediction(essay="never mind")
+
+        program = StreamMonitor(Calm(), fallback=writing("Short."))
+        prediction = await program(question="?")
+        assert (prediction.essay, prediction.usage.calls) == ("Short.", 2)
+
+    async def test_a_try_that_was_ended_is_one_that_failed(self) -> None:
+        """BestOfN goes on with the others, and says so where there are none."""
+        model = ScriptedModel([{"essay": SPAN * 50}, {"essay": "Fine."}], usage_per_call=ONE)
+        best = BestOfN(StreamMonitor(predict(model)), 2, reward=lambda _, __: 1.0)
+        prediction = await best(question="?")
+        assert (prediction.essay, prediction.usage.calls) == ("Fine.", 2)
+
+        model = ScriptedModel([{"essay": SPAN * 50}] * 2)
+        with pytest.raises(AnswerRejected, match="the stream was ended"):
+            await BestOfN(StreamMonitor(predict(model)), 2, reward=lambda _, __: 1.0)(question="?")
 
     async def test_monitors_may_stand_in_each_other(self) -> None:
         """Each ends its own program only."""

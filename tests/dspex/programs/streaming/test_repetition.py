@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given, strategies as st
 
@@ -47,6 +49,13 @@ class TestRepetitionCounter:
     def test_scripts_without_spaces(self) -> None:
         """Their characters are the tokens."""
         assert repeats("猫が好き" * 3 + "。", span=4, size=5) == 3
+
+    def test_a_word_without_an_end(self) -> None:
+        """It counts by pieces, and costs no more than other text."""
+        assert repeats("a" * 64 * 9 + " end ") == 3
+        began = time.perf_counter()
+        assert repeats("ab" * 200_000, size=4) > 1_000
+        assert time.perf_counter() - began < 5.0
 
     def test_a_span_of_nothing(self) -> None:
         """Refused."""
