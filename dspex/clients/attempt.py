@@ -35,12 +35,18 @@ _MAY_RAISE: Final[tuple[type[Exception], ...]] = (
 
 
 async def attempt(
-    transport: Transport, wire: Wire, compat: Compat, request: Request, *, provider: str
+    transport: Transport,
+    wire: Wire,
+    compat: Compat,
+    request: Request,
+    *,
+    provider: str,
+    secrets: tuple[str, ...] = (),
 ) -> Response:
     """Ask once and return the whole answer.
 
     Raises:
-        ProviderError: classified, with the provider's and the model's name.
+        ProviderError: classified, with the provider's and the model's name, without `secrets`.
     """
     encoded = _encoded(wire, compat, request, provider, stream=False)
     stage = "first byte"
@@ -54,7 +60,7 @@ async def attempt(
             request_id = _request_id(reply)
             response = wire.decode(await reply.read())
     except ProviderError as exc:
-        raise _named(exc, provider, request.model) from exc.__cause__
+        raise _named(exc, provider, request.model, secrets) from exc.__cause__
     except _MAY_RAISE as exc:
         raise to_exception(_broken(exc, transport, post, provider, request.model, stage)) from exc
 
@@ -62,7 +68,13 @@ async def attempt(
 
 
 async def attempt_streaming(
-    transport: Transport, wire: Wire, compat: Compat, request: Request, *, provider: str
+    transport: Transport,
+    wire: Wire,
+    compat: Compat,
+    request: Request,
+    *,
+    provider: str,
+    secrets: tuple[str, ...] = (),
 ) -> AsyncGenerator[list[StreamEvent], None]:
     """Ask once: yield the events of each chunk: one StreamStart, deltas, and the StreamEnd.
 
@@ -95,7 +107,7 @@ async def attempt_streaming(
             _finish(events, encoded, request_id)
             yield events
     except ProviderError as exc:
-        raise _named(exc, provider, request.model) from exc.__cause__
+        raise _named(exc, provider, request.model, secrets) from exc.__cause__
     except _MAY_RAISE as exc:
         raise to_exception(_broken(exc, transport, post, provider, request.model, stage)) from exc
 
@@ -107,6 +119,7 @@ async def attempt_embedding(
     request: EmbedRequest,
     *,
     provider: str,
+    secrets: tuple[str, ...] = (),
 ) -> EmbedResponse:
     """Ask once for vectors.
 
@@ -130,7 +143,7 @@ async def attempt_embedding(
             _check_count(request, response)
             request_id = _request_id(reply) or response.request_id
     except ProviderError as exc:
-        raise _named(exc, provider, request.model) from exc.__cause__
+        raise _named(exc, provider, request.model, secrets) from exc.__cause__
     except _MAY_RAISE as exc:
         raise to_exception(_broken(exc, transport, post, provider, request.model, stage)) from exc
 
@@ -215,5 +228,12 @@ def _closed_under(provider: str, model: str) -> ErrorData:
     )
 
 
-def _named(exc: ProviderError, provider: str, model: str) -> ProviderError:
-    return to_exception(replace(exc.data, provider=provider, model=model))
+def _named(
+    exc: ProviderError, provider: str, model: str, secrets: tuple[str, ...]
+) -> ProviderError:
+    """Add who was asked, and take out the keys that some servers repeat."""
+    message = exc.data.message
+    for secret in secrets:
+        message = message.replace(secret, "[key]")
+
+    return to_exception(replace(exc.data, message=message, provider=provider, model=model))

@@ -131,7 +131,12 @@ async def _ask(call: EmbedCall, wire: EmbeddingWire) -> EmbedResponse:
         try:
             with await admit(call, endpoint.settings.attempt_timeout_s) as this:
                 response = await attempt_embedding(
-                    this.transport, wire, endpoint.compat, call.texts, provider=endpoint.name
+                    this.transport,
+                    wire,
+                    endpoint.compat,
+                    call.texts,
+                    provider=endpoint.name,
+                    secrets=endpoint.secrets,
                 )
                 response = _finish(call, response)
                 this.response = in_words(response)

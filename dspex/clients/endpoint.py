@@ -25,7 +25,14 @@ from dspex.clients.open_files import connection_limit
 from dspex.clients.prices import PriceTable
 from dspex.clients.tally import EndpointStatistics, Tally
 from dspex.clients.transport import Transport, session_child
-from dspex.clients.wiring import compat_for, embeds, headers_for, wire_for, with_base_url
+from dspex.clients.wiring import (
+    compat_for,
+    embeds,
+    headers_for,
+    secrets_of,
+    wire_for,
+    with_base_url,
+)
 from dspex.errors import (
     ConfigError,
     EndpointUnavailable,
@@ -97,6 +104,7 @@ class Endpoint:
         "prices",
         "retries",
         "rng",
+        "secrets",
         "settings",
         "succeeded",
         "tally",
@@ -120,6 +128,7 @@ class Endpoint:
         self.settings = with_base_url(name, settings)
         self.wire: Wire = wire_for(name, settings)
         self.compat: Compat = compat_for(name, settings)
+        self.secrets = secrets_of(self.settings)
         self.cache_prefix = endpoint_prefix(
             name,
             wire=self.wire.name,

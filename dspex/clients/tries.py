@@ -13,7 +13,7 @@ from dspex.clients.call import NOT_SENT, Call
 from dspex.clients.prices import priced
 from dspex.clients.reports import report_retry
 from dspex.errors import ErrorKind, ProviderError, to_exception
-from dspex.messages import StreamEnd, StreamStart, TextDelta, ToolCallDelta, fill
+from dspex.messages import StreamStart, TextDelta, ToolCallDelta, fill
 from supervision.deadline import Timeout
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ async def ask(call: Call) -> Response:
                     endpoint.compat,
                     call.request,
                     provider=endpoint.name,
+                    secrets=endpoint.secrets,
                 )
                 this.response = _finish(call, response)
 
@@ -87,7 +88,7 @@ async def ask_streaming(call: Call) -> AsyncGenerator[StreamEvent, None]:
                             call.heard += len(event.text)
                         elif isinstance(event, ToolCallDelta):
                             call.heard += len(event.arguments)
-                        elif isinstance(event, StreamEnd):
+                        else:
                             this.response = call.response = _finish(call, event.response)
 
                         yield event
@@ -102,7 +103,12 @@ async def ask_streaming(call: Call) -> AsyncGenerator[StreamEvent, None]:
 def _events(call: Call, transport: Transport) -> AsyncGenerator[list[StreamEvent], None]:
     endpoint = call.endpoint
     return attempt_streaming(
-        transport, endpoint.wire, endpoint.compat, call.request, provider=endpoint.name
+        transport,
+        endpoint.wire,
+        endpoint.compat,
+        call.request,
+        provider=endpoint.name,
+        secrets=endpoint.secrets,
     )
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from dspex.clients.wire.base import EmbeddingWire, Wire
     from dspex.config import ProviderSettings
 
-__all__ = ("compat_for", "embeds", "headers_for", "wire_for", "with_base_url")
+__all__ = ("compat_for", "embeds", "headers_for", "secrets_of", "wire_for", "with_base_url")
 
 
 def wire_for(name: str, settings: ProviderSettings) -> Wire:
@@ -96,6 +96,15 @@ def headers_for(chosen: Wire, settings: ProviderSettings) -> dict[str, str]:
     return {name: text for name, text in by_wire.items() if name.lower() not in taken} | own
 
 
+def secrets_of(settings: ProviderSettings) -> tuple[str, ...]:
+    """Return what no error may show, should a server repeat it: the key, and secret headers.
+
+    What is shorter than a key could be part of any word, and is left out.
+    """
+    found = (settings.reveal_key(), *settings.reveal_headers().values())
+    return tuple(secret for secret in found if secret and len(secret) >= _SHORTEST_KEY)
+
+
 def with_base_url(name: str, settings: ProviderSettings) -> ProviderSettings:
     """Return the settings with a base URL, the provider's customary one where none is set.
 
@@ -117,6 +126,7 @@ def with_base_url(name: str, settings: ProviderSettings) -> ProviderSettings:
     return settings.model_copy(update={"base_url": known})
 
 
+_SHORTEST_KEY = 7
 _FIELDS = tuple(field.name for field in fields(Compat))
 
 

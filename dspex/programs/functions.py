@@ -23,7 +23,7 @@ def describe_function(value: Any, plain: Callable[[Any], Any]) -> list[Any] | No
         plain: says the same of any other value.
     """
     if isinstance(value, partial):
-        bound = cast("partial[Any]", value)
+        bound: partial[Any] = value
         keywords = {name: plain(item) for name, item in sorted(bound.keywords.items())}
         return [plain(bound.func), [plain(item) for item in bound.args], keywords]
 

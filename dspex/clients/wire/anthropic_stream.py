@@ -26,7 +26,7 @@ from dspex.clients.wire.reading import (
     raise_inner_error,
     truncated_stream,
 )
-from dspex.clients.wire.sse import SseDecoder
+from dspex.clients.wire.streaming import SseStreamDecoder
 from dspex.messages import StreamEnd, StreamEvent, StreamStart, TextDelta, ToolCallDelta
 
 __all__ = ("AnthropicStreamDecoder",)
@@ -60,46 +60,17 @@ class _BlockDraft:
         return block
 
 
-class AnthropicStreamDecoder:
+class AnthropicStreamDecoder(SseStreamDecoder):
     """Decodes one stream; see `StreamDecoder`."""
 
-    __slots__ = ("_blocks", "_calls", "_done", "_message", "_sse", "_started", "_usage")
+    __slots__ = ("_blocks", "_calls", "_message", "_usage")
 
     def __init__(self) -> None:
-        self._sse = SseDecoder()
+        super().__init__()
         self._message: dict[str, Any] = {}
         self._usage: dict[str, Any] = {}
         self._blocks: dict[object, _BlockDraft] = {}
         self._calls = 0
-        self._started = False
-        self._done = False
-
-    def feed(self, chunk: bytes) -> list[StreamEvent]:
-        """Return the events that `chunk` completes.
-
-        Raises:
-            ProviderError: the stream holds an error, or something else.
-        """
-        events: list[StreamEvent] = []
-        for event in self._sse.feed(chunk):
-            self._take(event.data, events)
-
-        return events
-
-    def close(self) -> list[StreamEvent]:
-        """Return the last events.
-
-        Raises:
-            ProtocolError: the answer is not complete.
-        """
-        events: list[StreamEvent] = []
-        for event in self._sse.close():
-            self._take(event.data, events)
-
-        if not self._done:
-            self._end(events)
-
-        return events
 
     def _take(self, data: bytes, events: list[StreamEvent]) -> None:
         if self._done or data.strip() == b"[DONE]":

@@ -24,7 +24,7 @@ from dspex.clients.wire.reading import (
     raise_inner_error,
     truncated_stream,
 )
-from dspex.clients.wire.sse import SseDecoder
+from dspex.clients.wire.streaming import SseStreamDecoder
 from dspex.messages import StreamEnd, StreamEvent, StreamStart, TextDelta, ToolCallDelta
 
 __all__ = ("CohereStreamDecoder",)
@@ -55,59 +55,23 @@ class _BlockDraft:
         return [block for block in (thought, said) if block[block["type"]]]
 
 
-class CohereStreamDecoder:
+class CohereStreamDecoder(SseStreamDecoder):
     """Decodes one stream; see `StreamDecoder`."""
 
-    __slots__ = (
-        "_blocks",
-        "_calls",
-        "_citations",
-        "_done",
-        "_id",
-        "_logprobs",
-        "_plan",
-        "_sse",
-        "_started",
-    )
+    __slots__ = ("_blocks", "_calls", "_citations", "_id", "_logprobs", "_plan")
 
     def __init__(self) -> None:
-        self._sse = SseDecoder()
+        super().__init__()
         self._blocks: dict[object, _BlockDraft] = {}
         self._calls: dict[object, _CallDraft] = {}
         self._citations: list[Any] = []
         self._logprobs: list[Any] = []
         self._plan: list[str] = []
         self._id = ""
-        self._started = False
-        self._done = False
 
-    def feed(self, chunk: bytes) -> list[StreamEvent]:
-        """Return the events that `chunk` completes.
-
-        Raises:
-            ProviderError: the stream holds an error, or something else.
-        """
-        events: list[StreamEvent] = []
-        for event in self._sse.feed(chunk):
-            self._take(event.data, events)
-
-        return events
-
-    def close(self) -> list[StreamEvent]:
-        """Return the last events.
-
-        Raises:
-            ProtocolError: the answer is not complete.
-        """
-        events: list[StreamEvent] = []
-        for event in self._sse.close():
-            self._take(event.data, events)
-
-        if not self._done:
-            chars = sum(len(piece) for block in self._blocks.values() for piece in block.text)
-            raise truncated_stream(f"{len(self._blocks)} blocks and {chars} characters of text")
-
-        return events
+    def _end(self, events: list[StreamEvent]) -> None:
+        chars = sum(len(piece) for block in self._blocks.values() for piece in block.text)
+        raise truncated_stream(f"{len(self._blocks)} blocks and {chars} characters of text")
 
     def _take(self, data: bytes, events: list[StreamEvent]) -> None:
         if self._done or not data.strip() or data.strip() == b"[DONE]":

@@ -22,7 +22,7 @@ from dspex.clients.wire.reading import (
     raise_inner_error,
     truncated_stream,
 )
-from dspex.clients.wire.sse import SseDecoder
+from dspex.clients.wire.streaming import SseStreamDecoder
 from dspex.messages import StreamEnd, StreamEvent, StreamStart, TextDelta, ToolCallDelta
 
 if TYPE_CHECKING:
@@ -64,42 +64,16 @@ class _CandidateDraft:
         return row
 
 
-class GeminiStreamDecoder:
+class GeminiStreamDecoder(SseStreamDecoder):
     """Decodes one stream; see `StreamDecoder`."""
 
-    __slots__ = ("_candidates", "_latest", "_sse", "_started", "_usage")
+    __slots__ = ("_candidates", "_latest", "_usage")
 
     def __init__(self) -> None:
-        self._sse = SseDecoder()
+        super().__init__()
         self._candidates: dict[int, _CandidateDraft] = {}
         self._latest: dict[str, Any] = {}
         self._usage: dict[str, Any] = {}
-        self._started = False
-
-    def feed(self, chunk: bytes) -> list[StreamEvent]:
-        """Return the events that `chunk` completes.
-
-        Raises:
-            ProviderError: the stream holds an error, or something else.
-        """
-        events: list[StreamEvent] = []
-        for event in self._sse.feed(chunk):
-            self._take(event.data, events)
-
-        return events
-
-    def close(self) -> list[StreamEvent]:
-        """Return the last events.
-
-        Raises:
-            ProtocolError: the answer is not complete.
-        """
-        events: list[StreamEvent] = []
-        for event in self._sse.close():
-            self._take(event.data, events)
-
-        self._end(events)
-        return events
 
     def _take(self, data: bytes, events: list[StreamEvent]) -> None:
         if data.strip() == b"[DONE]":

@@ -29,7 +29,7 @@ from dspex.clients.wire.reading import (
     raise_part_error,
     truncated_stream,
 )
-from dspex.clients.wire.sse import SseDecoder
+from dspex.clients.wire.streaming import SseStreamDecoder
 from dspex.messages import (
     Choice,
     Response,
@@ -106,46 +106,17 @@ class _ChoiceDraft:
         return bool(said) and said != self.calls[-1].id
 
 
-class OpenAIStreamDecoder:
+class OpenAIStreamDecoder(SseStreamDecoder):
     """Decodes one stream; see `StreamDecoder`."""
 
-    __slots__ = ("_choices", "_done", "_id", "_model", "_sse", "_started", "_usage")
+    __slots__ = ("_choices", "_id", "_model", "_usage")
 
     def __init__(self) -> None:
-        self._sse = SseDecoder()
+        super().__init__()
         self._choices: dict[int, _ChoiceDraft] = {}
         self._usage: Usage | None = None
         self._model = ""
         self._id = ""
-        self._started = False
-        self._done = False
-
-    def feed(self, chunk: bytes) -> list[StreamEvent]:
-        """Return the events that `chunk` completes; about 5 us for each.
-
-        Raises:
-            ProviderError: the stream holds an error, or something else.
-        """
-        events: list[StreamEvent] = []
-        for event in self._sse.feed(chunk):
-            self._take(event.data, events)
-
-        return events
-
-    def close(self) -> list[StreamEvent]:
-        """Return the last events.
-
-        Raises:
-            ProtocolError: the answer is not complete.
-        """
-        events: list[StreamEvent] = []
-        for event in self._sse.close():
-            self._take(event.data, events)
-
-        if not self._done:
-            self._end(events)
-
-        return events
 
     def _take(self, data: bytes, events: list[StreamEvent]) -> None:
         if self._done:

@@ -23,7 +23,7 @@ from dspex.clients.wire.reading import (
     truncated_stream,
 )
 from dspex.clients.wire.responses_decode import decode_answer
-from dspex.clients.wire.sse import SseDecoder
+from dspex.clients.wire.streaming import SseStreamDecoder
 from dspex.errors import to_exception
 from dspex.messages import StreamEnd, StreamEvent, StreamStart, TextDelta, ToolCallDelta
 
@@ -40,45 +40,19 @@ _REASONING: Final = frozenset(
 )
 
 
-class ResponsesStreamDecoder:
+class ResponsesStreamDecoder(SseStreamDecoder):
     """Decodes one stream; see `StreamDecoder`."""
 
-    __slots__ = ("_calls", "_chars", "_done", "_items", "_sse", "_started")
+    __slots__ = ("_calls", "_chars", "_items")
 
     def __init__(self) -> None:
-        self._sse = SseDecoder()
+        super().__init__()
         self._calls: dict[int, int] = {}
         self._items: dict[int, Any] = {}
         self._chars = 0
-        self._started = False
-        self._done = False
 
-    def feed(self, chunk: bytes) -> list[StreamEvent]:
-        """Return the events that `chunk` completes.
-
-        Raises:
-            ProviderError: the stream holds an error, or something else.
-        """
-        events: list[StreamEvent] = []
-        for event in self._sse.feed(chunk):
-            self._take(event.data, events)
-
-        return events
-
-    def close(self) -> list[StreamEvent]:
-        """Return the last events.
-
-        Raises:
-            ProtocolError: the answer is not complete.
-        """
-        events: list[StreamEvent] = []
-        for event in self._sse.close():
-            self._take(event.data, events)
-
-        if not self._done:
-            raise self._cut()
-
-        return events
+    def _end(self, events: list[StreamEvent]) -> None:
+        raise self._cut()
 
     def _take(self, data: bytes, events: list[StreamEvent]) -> None:
         if self._done:
@@ -98,7 +72,7 @@ class ResponsesStreamDecoder:
 
         if kind in _TERMINAL:
             raise_part_error(answer, data)
-            self._end(kind, answer, data, events)
+            self._conclude(kind, answer, data, events)
         else:
             self._take_delta(kind, event, events)
 
@@ -128,7 +102,7 @@ class ResponsesStreamDecoder:
         """Return which call an item of the answer is, counting calls alone."""
         return self._calls.setdefault(index, len(self._calls))
 
-    def _end(
+    def _conclude(
         self, kind: str, answer: dict[str, Any], data: bytes, events: list[StreamEvent]
     ) -> None:
         told = {"status": kind.removeprefix("response."), **answer}

@@ -106,7 +106,7 @@ class SseDecoder:
         events: list[ServerSentEvent] = []
         self._end_line(b"", events)
         self._end_line(b"", events)
-        if self._stray and not events:
+        if self._stray:
             raise protocol_error("the answer is no stream of events", self._stray)
 
         return events

@@ -19,7 +19,7 @@ __all__ = ("against", "plain", "short", "shown")
 _LONGEST: Final = 2_000
 _MOST_WORDS: Final = 400
 _ALIKE: Final = 0.4
-_WORDS: Final = re.compile(r"\s+|[^\s]+")
+_WORDS: Final = re.compile(r"\S+\s*|\s+")
 
 
 def plain(value: Any) -> str:

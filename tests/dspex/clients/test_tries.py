@@ -157,6 +157,35 @@ class TestStream:
         assert isinstance(events[-1], StreamEnd)
         assert 1 == len(events[-1].response.attempts)
 
+    @pytest.mark.parametrize("failure", [aiohttp.ClientPayloadError("cut"), 1e6], ids=str)
+    async def test_a_start_without_a_token_is_tried_again(self, failure: Exception | float) -> None:
+        """A server that begins and breaks off has said nothing; the consumer sees one start."""
+        good = (chunk("yes", finish_reason="stop"), b"data: [DONE]\n\n")
+        empty = b'data: {"id": "first", "choices": [{"index": 0, "delta": {"role": "assistant"}}]}'
+        transport = FakeTransport(
+            answers(FakeReply(parts=(empty + b"\n\n", failure)), FakeReply(parts=good))
+        )
+        async with runtime_on(transport, idle_timeout_s=30.0) as runtime:
+            events = [event async for event in runtime.client().stream(ask())]
+
+        assert [StreamStart, TextDelta, StreamEnd] == [type(event) for event in events]
+        assert isinstance(events[-1], StreamEnd)
+        assert 1 == len(events[-1].response.attempts)
+        assert not events[-1].response.attempts[0].error.delivered
+
+    async def test_who_keeps_the_connection_alive_is_not_silent(self) -> None:
+        """While a model thinks, servers send comments or events without content."""
+        alive = [part for _ in range(5) for part in (20.0, b": thinking\n\n")]
+        parts = (*alive, chunk("yes", finish_reason="stop"), b"data: [DONE]\n\n")
+        transport = FakeTransport(answers(FakeReply(parts=parts)))
+        async with runtime_on(
+            transport, first_byte_timeout_s=30.0, idle_timeout_s=30.0, max_retries=0
+        ) as runtime:
+            events = [event async for event in runtime.client().stream(ask())]
+
+        assert isinstance(events[-1], StreamEnd)
+        assert "yes" == events[-1].response.text
+
     async def test_a_stream_cut_after_a_token_is_not_repeated(self) -> None:
         """The consumer has part of an answer; a second one would be appended to it."""
         parts = (chunk("half"), aiohttp.ClientPayloadError("cut"))

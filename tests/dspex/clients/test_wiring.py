@@ -6,7 +6,14 @@ from typing import Any
 
 import pytest
 
-from dspex.clients.wiring import compat_for, embeds, headers_for, wire_for, with_base_url
+from dspex.clients.wiring import (
+    compat_for,
+    embeds,
+    headers_for,
+    secrets_of,
+    wire_for,
+    with_base_url,
+)
 from dspex.config import KNOWN_BASE_URLS, ProviderSettings
 from dspex.errors import ConfigError
 
@@ -101,3 +108,10 @@ class TestBaseUrl:
         """The error names the setting."""
         with pytest.raises(ConfigError, match=r"providers\.acme\.base_url"):
             with_base_url("acme", settings())
+
+
+def test_secrets() -> None:
+    """The key and the secret headers; nothing that could be part of a word."""
+    given = settings(api_key="key-0123", headers={"X-Team": "team-4567", "X-Beta": "on"})
+    assert ("key-0123", "team-4567") == secrets_of(given)
+    assert () == secrets_of(settings())

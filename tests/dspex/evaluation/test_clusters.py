@@ -96,7 +96,7 @@ class TestReports:
         def broken(example: Example) -> str:
             raise ZeroDivisionError
 
-        with pytest.raises(DatasetError, match="item 0 of the dataset.*ZeroDivisionError"):
+        with pytest.raises(DatasetError, match=r"item 0 of the dataset.*ZeroDivisionError"):
             await report(cluster=broken)
 
     async def test_no_cluster_at_all(self) -> None:

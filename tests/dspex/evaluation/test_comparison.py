@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +13,7 @@ from dspex.errors import ErrorData, ErrorKind, EvaluationError, to_exception
 from dspex.evaluation.comparison import compare
 from dspex.evaluation.evaluator import evaluate
 from dspex.evaluation.metrics import exact_match
+from dspex.evaluation.reducers import at_least
 from dspex.evaluation.report import Report
 from dspex.signatures.example import Example
 from dspex.signatures.prediction import Prediction
@@ -186,3 +189,55 @@ class TestText:
         text = str(compare(await report([0, 1, 1]), await report([1, 1, 1])))
         assert "no difference shown" in text
         assert "this size finds  differences from" in text
+
+
+class TestEpochs:
+    async def test_other_reduction(self) -> None:
+        """A mean of epochs and a majority of them are not the same thing."""
+        before, after = (
+            await report([1, 0], epochs=2),
+            await report([1, 0], epochs=2, reduce="mode"),
+        )
+        with pytest.raises(
+            EvaluationError, match="mean over 2 epochs in one report and mode over 2"
+        ):
+            compare(before, after)
+
+    async def test_counts_of_different_epochs(self) -> None:
+        """Two of two and two of three are different demands."""
+        before = await report([1, 0], epochs=2, reduce=at_least(2))
+        after = await report([1, 0], epochs=3, reduce=at_least(2))
+        with pytest.raises(EvaluationError, match=r"at_least\(2\) over 2 epochs"):
+            compare(before, after)
+
+    async def test_means_of_different_epochs(self) -> None:
+        """A mean is a mean, however many epochs it is of."""
+        found = compare(await report([1, 0]), await report([1, 0], epochs=3))
+        assert found.difference == 0
+
+
+class TestFiles:
+    async def test_json(self, tmp_path: Path) -> None:
+        """All figures as data, also in a file."""
+        found = compare(await report([0, 0, 1, None]), await report([1, 1, 1, 1]))
+        text = found.to_json(tmp_path / "c.json")
+        assert (tmp_path / "c.json").read_text() == text
+        data = json.loads(text)
+        assert data == found.to_dict()
+        assert data["flipped"][0][0] == 0
+        assert data["missing"] == 1
+        assert data["ci95"] == list(found.ci95 or ())
+
+    async def test_page(self, tmp_path: Path) -> None:
+        """The verdict, the figures and the flips, safe to open."""
+        found = compare(await report([0] * 10 + [None]), await report([1] * 11))
+        found.to_html(tmp_path / "c.html")
+        text = (tmp_path / "c.html").read_text()
+        for part in ("+1.000", "better", "McNemar", "at worst", "&lt;locals&gt;", "#9"):
+            assert part in text, part
+
+    async def test_page_without_a_range(self, tmp_path: Path) -> None:
+        """Scores beyond 0 and 1, no interval, no flips: a page all the same."""
+        for before, after in (([3, 4, None], [4, 5, 6]), ([0.5, 0.5], [0.5, 0.5])):
+            compare(await report(before), await report(after)).to_html(tmp_path / "c.html")
+            assert "</html>" in (tmp_path / "c.html").read_text()

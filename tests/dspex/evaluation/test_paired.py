@@ -7,8 +7,8 @@ import math
 
 import numpy as np
 import pytest
-from scipy import stats
 from hypothesis import given, strategies as st
+from scipy import stats
 
 from dspex.evaluation.paired import bonett_price, mcnemar, minimum_detectable, permutation
 

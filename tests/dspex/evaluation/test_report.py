@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -177,3 +178,19 @@ class TestJson:
         }
         assert data["errors"]["ValueError"]["samples"][0]["index"] == 3
         assert data["latency_s"]["max"] == pytest.approx(20)
+
+    async def test_file(self, tmp_path: Path) -> None:
+        """The text is also written where one asks for it, and replaces what was there."""
+        report = await make(3)
+        (tmp_path / "r.json").write_text("old")
+        assert report.to_json(tmp_path / "r.json") == (tmp_path / "r.json").read_text()
+
+
+class TestNarrow:
+    @pytest.mark.parametrize("width", [30, 50, 80])
+    async def test_long_lines_go_on_below(self, width: int) -> None:
+        """On a narrow terminal nothing is lost and no line is too long."""
+        report = await make()
+        text = report.table(width=width)
+        assert max(map(len, text.splitlines())) <= width
+        assert text.split() == str(report).split()

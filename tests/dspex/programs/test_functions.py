@@ -41,7 +41,7 @@ class Judge:
         (lambda x, y=1: x + y, lambda x, y=2: x + y),
         (lambda x, *, y=1: x + y, lambda x, *, y=2: x + y),
         (lambda x: x in {"a", "b"}, lambda x: x in {"a", "c"}),
-        (lambda: [y + 1 for y in ()], lambda: [y + 2 for y in ()]),
+        (lambda: [y + 1 for y in (1, 2)], lambda: [y + 2 for y in (1, 2)]),
         (partial(shorter_than, 3), partial(shorter_than, 4)),
         (partial(shorter_than, limit=3), partial(shorter_than, limit=4)),
         (Judge(1).good, Judge(2).good),

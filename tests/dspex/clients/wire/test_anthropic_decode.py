@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import orjson
@@ -319,7 +318,7 @@ class TestErrors:
 
 TEXTS = st.text(min_size=1, max_size=8)
 ARGUMENTS = st.dictionaries(TEXTS, st.integers(-9, 9) | TEXTS | st.none(), max_size=3).map(
-    lambda value: json.dumps(value, separators=(",", ":"))
+    lambda value: orjson.dumps(value).decode()
 )
 
 

@@ -105,6 +105,11 @@ class TestValues:
         """Text as it is, anything else as JSON."""
         assert arguments_text(value) == expected
 
+    def test_arguments_that_utf8_cannot_carry(self) -> None:
+        """They stand with their escapes; other letters as the model wrote them."""
+        assert arguments_text({"a": "ü"}) == '{"a":"ü"}'
+        assert arguments_text({"a": "\ud800"}) == '{"a":"\\ud800"}'
+
     def test_arguments_too_deep(self) -> None:
         """They do not take the process down."""
         value: Any = []

@@ -18,6 +18,14 @@ def decode(*chunks: bytes, max_event_bytes: int = 1 << 20) -> list[ServerSentEve
     return events + decoder.close()
 
 
+def outcome(*chunks: bytes) -> list[ServerSentEvent] | str:
+    """Decode a whole stream, or say why it is none."""
+    try:
+        return decode(*chunks)
+    except ProtocolError as error:
+        return str(error)
+
+
 def data(*chunks: bytes) -> list[bytes]:
     """Decode a whole stream to the data of its events."""
     return [event.data for event in decode(*chunks)]
@@ -48,13 +56,19 @@ class TestSseDecoder:
             ("data: \u2028 \x85 é\n\n".encode(), ["\u2028 \x85 é".encode()]),
             (b"data: \x0b\x0c\x1c\n\n", [b"\x0b\x0c\x1c"]),
             (b"", []),
-            (b"Data: a\n\n", []),
+            (b"Data: a\n\ndata: a\n\n", [b"a"]),
         ],
     )
     def test_streams(self, stream: bytes, expected: list[bytes]) -> None:
         """Each form of line, field and end, whole and byte by byte."""
         assert data(stream) == expected
         assert data(*(stream[index : index + 1] for index in range(len(stream)))) == expected
+
+    @pytest.mark.parametrize("seen", ["<html>busy</html>", "Data: a\n\n", "upstream timed out"])
+    def test_what_is_no_stream_of_events_is_shown(self, seen: str) -> None:
+        """A page of a proxy holds no event: who reads the error must see the page."""
+        with pytest.raises(ProtocolError, match=rf"no stream of events: .{seen.split()[0]}"):
+            data(seen.encode())
 
     def test_event_is_given_out_at_once(self) -> None:
         """It does not wait for the next one, not even after a lone carriage return."""
@@ -129,11 +143,11 @@ class TestSseDecoder:
         st.data(),
     )
     def test_cutting_changes_nothing(self, stream: bytes, draw: st.DataObject) -> None:
-        """Any stream gives the same events in any pieces."""
+        """Any stream gives the same events in any pieces, or is refused in the same words."""
         cuts = sorted(draw.draw(st.sets(st.integers(0, len(stream)))))
         edges = [0, *cuts, len(stream)]
         pieces = [stream[start:end] for start, end in pairwise(edges)]
-        assert decode(*pieces) == decode(stream)
+        assert outcome(*pieces) == outcome(stream)
 
     @given(
         st.lists(

@@ -114,7 +114,7 @@ class TestContent:
         report = await evaluate(broken, EXAMPLES[:3], metric, on_error="skip")
         text = report_page(report, EXAMPLES)
         assert "no score" in text
-        assert "nothing is known of its error" in text
+        assert "over 0.0% of the examples" in text
 
     async def test_epochs_and_clusters(self) -> None:
         """Epochs are told one by one, clusters beside the error."""
