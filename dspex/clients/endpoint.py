@@ -218,6 +218,7 @@ class Endpoint:
         """
         places = connection_limit(settings.max_connections)
         self.settings = with_base_url(self.name, settings)
+        self.secrets = (*dict.fromkeys((*self.secrets, *secrets_of(self.settings))),)
         self.policy = RetryPolicy(max_retries=settings.max_retries)
         self.prices.take(self.settings)
         state, transport = self.live_state, self.live_transport

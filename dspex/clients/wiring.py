@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from dataclasses import asdict, fields, is_dataclass, replace
 from functools import cache
-from typing import TYPE_CHECKING, Any, TypeGuard
+from typing import TYPE_CHECKING, Any, Final, TypeGuard
 
 from dspex.clients.wire.compat import compat
 from dspex.clients.wire.registry import default_compat, default_wire, wire
@@ -126,7 +126,7 @@ def with_base_url(name: str, settings: ProviderSettings) -> ProviderSettings:
     return settings.model_copy(update={"base_url": known})
 
 
-_SHORTEST_KEY = 7
+_SHORTEST_KEY: Final = 7
 _FIELDS = tuple(field.name for field in fields(Compat))
 
 

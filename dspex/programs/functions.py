@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import types
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeGuard, cast
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,10 +22,9 @@ def describe_function(value: Any, plain: Callable[[Any], Any]) -> list[Any] | No
         value: a function, a method or a partial one.
         plain: says the same of any other value.
     """
-    if isinstance(value, partial):
-        bound: partial[Any] = value
-        keywords = {name: plain(item) for name, item in sorted(bound.keywords.items())}
-        return [plain(bound.func), [plain(item) for item in bound.args], keywords]
+    if _is_partial(value):
+        keywords = {name: plain(item) for name, item in sorted(value.keywords.items())}
+        return [plain(value.func), [plain(item) for item in value.args], keywords]
 
     if isinstance(value, types.MethodType):
         return [describe_function(value.__func__, plain), plain(value.__self__)]
@@ -40,6 +39,10 @@ def describe_function(value: Any, plain: Callable[[Any], Any]) -> list[Any] | No
         [plain(item) for item in value.__defaults__ or ()],
         {name: plain(item) for name, item in sorted((value.__kwdefaults__ or {}).items())},
     ]
+
+
+def _is_partial(value: object) -> TypeGuard[partial[Any]]:
+    return isinstance(value, partial)
 
 
 def _code(code: types.CodeType) -> list[Any]:
