@@ -8,7 +8,7 @@ from dspex.evaluation.outcome import Outcome, Status
 from dspex.evaluation.reports.fields import labels_of
 from dspex.evaluation.reports.markup import Html, tag
 from dspex.evaluation.reports.values import against, short, shown
-from dspex.evaluation.text import duration
+from dspex.evaluation.text import count, duration
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -92,8 +92,8 @@ def _circumstances(outcome: Outcome) -> Iterator[Html]:
         yield labelled(f"epoch {epoch.epoch}", shown(f"{epoch.status}: {told}"))
 
     usage = outcome.usage
-    facts = [f"{usage.calls:,} calls", f"{usage.total_tokens:,} tokens"] if usage.calls else []
-    facts += [f"run again {outcome.retry} times"] if outcome.retry else []
+    facts = [count(usage.calls, "call"), count(usage.total_tokens, "token")] if usage.calls else []
+    facts += [f"run again {count(outcome.retry, 'time')}"] if outcome.retry else []
     facts += [outcome.correlation_id] if outcome.correlation_id else []
     if facts:
         yield labelled("run", tag("span", " · ".join(facts), class_="mono"))

@@ -43,6 +43,7 @@ from dspex.messages import (
 )
 from dspex.runtime import Runtime
 from dspex.sandbox import Damage, Fault, Reasoning, Script, ScriptedCall, ToolTurn, create_app
+from dspex.telemetry.events import EVENTS
 from tests.support.sockets import deaf_port, raw_server
 
 PATHS = {
@@ -656,7 +657,7 @@ async def test_the_key_is_nowhere(wire: str, caplog: pytest.LogCaptureFixture) -
     app.router.add_post("/{path:.*}", repeat)
     told: list[str] = []
     async with at(wire, app=app, headers={"x-team": team}, max_retries=0) as place:
-        place.runtime.bus.subscribe(lambda event: told.append(repr(event)))
+        place.runtime.bus.attach_many("test", EVENTS, lambda *said: told.append(repr(said)))
         for text in ("rubbish", "hi"):
             for stream in (False, True):
                 with pytest.raises(ProviderError) as caught:

@@ -43,4 +43,4 @@ def test_words_that_differ_are_marked() -> None:
 def test_marked_text_is_escaped() -> None:
     """What differs is text, too."""
     _, predicted = against("one two three four", "one two <b> four")
-    assert ""&lt;b&gt;" in predictedlt;b&gt; " in predicted
+    assert "<del>&lt;b&gt; </del>" in predicted
