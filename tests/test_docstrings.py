@@ -12,6 +12,7 @@ from textwrap import dedent
 import pytest
 
 import dspex
+from dspex import telemetry
 from tests.support.project import ROOT
 
 FOLDERS = ("adapters", "programs", "signatures", "types")
@@ -60,3 +61,41 @@ def test_they_compile_and_call_what_is_there(place: str, text: str) -> None:
     }
     unknown = {name for name in called if name[0].isupper()} - made - set(dspex.__all__)
     assert unknown <= {"ChildSpec", "Pipeline"}
+
+
+def package_snippets() -> Iterator[tuple[str, str]]:
+    """Yield place and text of every snippet of Python in the docstring of a package."""
+    for package in ("dspex", "supervision"):
+        for path in sorted((ROOT / package).rglob("__init__.py")):
+            for place, text in snippets_of(path, ast.parse(path.read_text())):
+                try:
+                    compile(text, place, "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+                except SyntaxError:
+                    continue  # a drawing, or a file of settings
+
+                yield place, text
+
+
+PACKAGE_SNIPPETS = list(package_snippets())
+
+
+def test_packages_show_how_they_are_used() -> None:
+    """At least one does, in Python."""
+    assert any("attach_many" in text for _, text in PACKAGE_SNIPPETS)
+
+
+@pytest.mark.parametrize(
+    ("place", "text"), PACKAGE_SNIPPETS, ids=[place for place, _ in PACKAGE_SNIPPETS]
+)
+async def test_snippets_of_packages_run(place: str, text: str) -> None:
+    """As they stand, inside an open runtime and with a handler of one's own."""
+
+    def handler(*_: object) -> None:
+        """Hear an event."""
+
+    async with dspex.Runtime(log="off") as runtime:
+        names = {"dspex": dspex, "runtime": runtime, "telemetry": telemetry, "handler": handler}
+        code = compile(text, place, "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+        result = eval(code, names)
+        if inspect.isawaitable(result):
+            await result

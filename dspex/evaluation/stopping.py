@@ -105,7 +105,7 @@ class EarlyStop:
             raise EvaluationError(f"examples is {self.examples!r}; use a count from 1 on, or None")
 
     def step(self, standing: Standing, difference: float) -> Standing:
-        """Return the standing after one more example; costs about a microsecond.
+        """Return the standing after one more example; costs a few microseconds.
 
         Raises:
             EvaluationError: the difference is outside `low` to `high`, for which nothing holds.
