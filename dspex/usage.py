@@ -67,6 +67,7 @@ class Usage:
         return cls(cost_usd=None if cost is None else Decimal(cost), **known)
 
 
+_NOTHING = Usage()
 _FIELDS = tuple(name for name in Usage.__dataclass_fields__ if name != "_")
 
 
@@ -113,7 +114,7 @@ class UsageMeter:
         self._input = self._output = self._cache_read = self._cache_write = self._reasoning = 0
         self._calls = self._cache_hits = self._failed_attempts = 0
         self._cost_usd: Decimal | None = _ZERO
-        self._total: Usage | None = None
+        self._total: Usage | None = _NOTHING
 
     @property
     def total(self) -> Usage:
@@ -155,7 +156,8 @@ class UsageMeter:
             if meter._by_model is not None and model:
                 meter._account(f"{provider}/{model}").add(usage)
 
-            meter._total = None
+            # Most meters see a single call, whose usage is then the sum.
+            meter._total = usage if meter._total is _NOTHING else None
             meter._input += usage.input_tokens
             meter._output += usage.output_tokens
             meter._cache_read += usage.cache_read_tokens

@@ -148,5 +148,5 @@ def _collect(parts: Sequence[str | Any], names: Mapping[str, str]) -> dict[str, 
 
 
 def _known(written: str, names: Mapping[str, str]) -> str | None:
-    folded = fold_name(written)
+    folded = COMPLETED if written == COMPLETED else fold_name(written)
     return names.get(folded) or (COMPLETED if folded == COMPLETED else None)

@@ -214,23 +214,29 @@ class CallScope(_ScopeFields):
 
         `changes` are fields of the scope.
         """
-        ordinal = self.ordinals.take(name)
-        return self.branch(f"{name}#{ordinal}" if ordinal else name, **changes)
+        return self.branch(self._element(name), **changes)
 
     def branch(self, element: str, **changes: Any) -> CallScope:
         """Return the scope of a branch whose name is unique here by itself, such as an index.
 
         Unlike `child` it leaves no mark in this scope: a million branches cost it nothing.
         """
-        return self.changed(path=(*self.path, element), ordinals=Ordinals(), **changes)
+        return self._with({**changes, "path": (*self.path, element), "ordinals": Ordinals()})
 
     def changed(self, **changes: Any) -> CallScope:
         """Return a copy with other fields."""
+        return self._with(changes)
+
+    def _element(self, name: str) -> str:
+        ordinal = self.ordinals.take(name)
+        return f"{name}#{ordinal}" if ordinal else name
+
+    def _with(self, changes: dict[str, Any]) -> CallScope:
         values = list(self)
         for name, value in changes.items():
             values[_SCOPE_FIELDS[name]] = value
 
-        return CallScope._make(values)
+        return tuple.__new__(CallScope, values)
 
 
 _SCOPE_FIELDS: Final = {name: index for index, name in enumerate(_ScopeFields._fields)}
@@ -273,8 +279,11 @@ class scope:  # noqa: N801 - a block, used like contextlib.suppress
         if outer.deadline is not None and changes.get("deadline") is not None:
             changes["deadline"] = min(changes["deadline"], outer.deadline)
 
-        name = self._name
-        inner = outer.changed(**changes) if name is None else outer.child(name, **changes)
+        if self._name is not None:
+            changes["path"] = (*outer.path, outer._element(self._name))
+            changes["ordinals"] = Ordinals()
+
+        inner = outer._with(changes)
         self._token = _scope.set(inner)
         return inner
 

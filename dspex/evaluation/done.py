@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from dspex.evaluation.example import FATAL, describe, is_unavailable
 from dspex.evaluation.outcome import Failure, Outcome, Stage, Status
@@ -18,8 +17,7 @@ if TYPE_CHECKING:
 __all__ = ("Done", "done_of")
 
 
-@dataclass(frozen=True, slots=True)
-class Done:
+class Done(NamedTuple):
     """The outcome of one job, its error if somebody wants that as it was, and when it ended."""
 
     job: Job

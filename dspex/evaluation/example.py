@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import KW_ONLY, dataclass
-from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias, cast
 
 from dspex import effects
 from dspex.errors import (
@@ -46,22 +45,20 @@ _LASTING: Final = {
 """Of several outages at once, which says most about the next call."""
 
 
-@dataclass(frozen=True, slots=True)
-class ExampleRun:
+class ExampleRun(NamedTuple):
     """What happened: a score, or an error and whose it was; and what it took.
 
     `prediction` is there as soon as the program answered, also when the metric then failed.
     """
 
     status: Status
-    _: KW_ONLY
+    usage: Usage
+    correlation_id: str
     score: Score | None = None
     prediction: Prediction | None = None
     error: BaseException | None = None
     stage: Stage = Stage.PROGRAM
     latency_s: float = 0.0
-    usage: Usage
-    correlation_id: str
 
     def outcome(self, index: int, key: str, *, retry: int = 0, epoch: int = 0) -> Outcome:
         """Return the run as plain data."""
@@ -110,8 +107,13 @@ async def run_example(
     began = clock()
     meter = UsageMeter(effects.current().meter)
     correlation_id = changes.get("correlation_id") or effects.new_correlation_id()
-    changes |= {"meter": meter, "trace": trace, "correlation_id": correlation_id, "owner": None}
-    changes |= _place_and_deadline(path, None if timeout_s is None else began + timeout_s)
+    changes.update(meter=meter, trace=trace, correlation_id=correlation_id, owner=None)
+    if path is not None:
+        changes.update(path=path, ordinals=effects.Ordinals())
+
+    if timeout_s is not None:
+        changes["deadline"] = began + timeout_s
+
     stage = Stage.PROGRAM
     prediction: Prediction | None = None
     score: Score | None = None
@@ -135,28 +137,17 @@ async def run_example(
     try:
         return ExampleRun(
             limit.status if limit.struck else _status(error),
+            meter.total,
+            correlation_id,
             score=None if limit.struck else score,
             prediction=prediction,
             error=limit.error() if limit.struck else error,
             stage=stage,
             latency_s=clock() - began,
-            usage=meter.total,
-            correlation_id=correlation_id,
         )
     finally:
         # The error's traceback holds this frame: together they would wait for the collector.
         del error
-
-
-def _place_and_deadline(path: tuple[str, ...] | None, deadline: float | None) -> dict[str, Any]:
-    changes: dict[str, Any] = {}
-    if path is not None:
-        changes |= {"path": path, "ordinals": effects.Ordinals()}
-
-    if deadline is not None:
-        changes["deadline"] = deadline
-
-    return changes
 
 
 def _checked(answer: object) -> Prediction:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from dspex.evaluation.outcome import Failure, Outcome, Status
-from dspex.usage import Usage
+from dspex.usage import Usage, UsageMeter
 
 __all__ = ("ErrorGroup", "ErrorSample", "Tally")
 
@@ -41,6 +41,7 @@ class Tally:
     __slots__ = (
         "_groups",
         "_mean",
+        "_meter",
         "_square_sum",
         "counted",
         "errors",
@@ -48,7 +49,6 @@ class Tally:
         "retried",
         "scored",
         "unavailable",
-        "usage",
     )
 
     def __init__(self) -> None:
@@ -57,9 +57,9 @@ class Tally:
         self.unavailable = 0
         self.retried = 0
         self.counted = 0
-        self.usage = _NO_USAGE
         self.errors: dict[str, ErrorGroup] = {}
         self._groups: list[str] = []
+        self._meter = UsageMeter()
         self._mean = 0.0
         self._square_sum = 0.0
 
@@ -72,6 +72,11 @@ class Tally:
     def without_score(self) -> int:
         """How many examples did not give a score."""
         return self.failed + self.unavailable
+
+    @property
+    def usage(self) -> Usage:
+        """What all of them have used."""
+        return self._meter.total
 
     @property
     def mean(self) -> float | None:
@@ -107,7 +112,7 @@ class Tally:
             self._square_sum += delta * (worth - self._mean)
 
         if outcome.usage is not _NO_USAGE:
-            self.usage += outcome.usage
+            self._meter.add(outcome.usage)
 
         return 0 if outcome.failure is None else self._add_error(outcome, outcome.failure)
 

@@ -248,12 +248,16 @@ _SETTING_CHECKS: Final[Mapping[str, Callable[[Any], str | None]]] = {
 def _prediction(read: list[Reading]) -> Prediction:
     meter = current().meter
     usage = Usage() if meter is None else meter.total
-    repairs = tuple(repair for _, repairs in read for repair in repairs)
-    completions: tuple[Prediction, ...] = ()
-    if len(read) > 1:
-        completions = tuple(Prediction.of(values, repairs=mended) for values, mended in read)
+    values, repairs = read[0]
+    if len(read) == 1:
+        return Prediction.of(values, usage, repairs=repairs)
 
-    return Prediction.of(read[0][0], usage, repairs=repairs, completions=completions)
+    return Prediction.of(
+        values,
+        usage,
+        repairs=tuple(repair for _, repairs in read for repair in repairs),
+        completions=tuple(Prediction.of(values, repairs=mended) for values, mended in read),
+    )
 
 
 def _rich_inputs(signature: Signature) -> bool:

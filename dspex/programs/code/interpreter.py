@@ -7,6 +7,8 @@ import json
 from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
+from pydantic_core import from_json, to_json
+
 from dspex.effects import Effect, current, scope
 
 if TYPE_CHECKING:
@@ -19,7 +21,9 @@ __all__ = (
     "HostFunction",
     "Interpreter",
     "SubmitError",
+    "plain_value",
     "run_code",
+    "well_formed",
 )
 
 HostFunction: TypeAlias = "Callable[..., Awaitable[Any]]"
@@ -146,6 +150,22 @@ async def run_code(
             await session.run(code, variables)
 
     return outcome
+
+
+def plain_value(value: Any) -> Any:
+    """Return what code gave as plain JSON data; what has none is shown as Python shows it."""
+    try:
+        return from_json(to_json(value, fallback=repr, inf_nan_mode="strings"))
+    except (ValueError, RecursionError):
+        try:
+            return well_formed(repr(value))
+        except RecursionError:
+            return f"<{type(value).__name__} that is nested too deeply>"
+
+
+def well_formed(text: str) -> str:
+    """Return a text that can be sent and stored: halves of characters are replaced."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _digest(code: str, variables: Mapping[str, Any] | None) -> str:

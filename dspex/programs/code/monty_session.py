@@ -6,12 +6,9 @@ import re
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any, Final, Self, cast
 
-from pydantic_core import from_json, to_json
-
 from dspex.errors import InterpreterError
-from dspex.programs.code.interpreter import CodeOutcome, SubmitError
+from dspex.programs.code.interpreter import CodeOutcome, SubmitError, plain_value
 from dspex.programs.sampling import run_all
-from dspex.signatures.encoding import is_items
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -29,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ("MontySession",)
 
 _AT_ONCE: Final = 16
-_GATHERS: Final = re.compile(r"\b(gather|create_task|TaskGroup|as_completed|wait_for)\b")
+_GATHERS: Final = re.compile(r"\b(gather|create_task|TaskGroup|as_completed|wait_for)\s*\(")
 _BROKEN: Final = ("TimeoutError", "MemoryError", "RecursionError")
 """After these the heap may be in any state, says Monty: the session begins anew."""
 
@@ -86,12 +83,16 @@ class MontySession:
             return CodeOutcome(self._cut(printed), error=_told(exc), lost=broken)
         except SubmitError:
             return CodeOutcome(self._cut(printed))
+        except RecursionError:
+            await self._discard()
+            problem = "RecursionError: the value of the last line is nested too deeply"
+            return CodeOutcome(self._cut(printed), error=problem, lost=True)
         except BaseException:
             # Cancelled, or a host function that ends the program: the code stands still midway.
             await self._discard()
             raise
 
-        return CodeOutcome(self._cut(printed), _plain(value))
+        return CodeOutcome(self._cut(printed), plain_value(value))
 
     async def _opened(self) -> AsyncMontySession:
         if self._session is None:
@@ -157,7 +158,8 @@ class MontySession:
                 return {"exc_type": "NameError", "message": f"name {name!r} is not defined"}
 
             try:
-                given = await self._functions[name](*_plain(args), **_plain(kwargs))
+                named = {key: plain_value(value) for key, value in kwargs.items()}
+                given = await self._functions[name](*map(plain_value, args), **named)
             except SubmitError as exc:
                 submitted.append(exc)
                 return {"exc_type": "SystemExit", "message": "submitted"}
@@ -181,17 +183,6 @@ class MontySession:
 
 def _placeholder(*args: Any, **kwargs: Any) -> None:
     """Stand for a host function, whose calls are answered one by one."""
-
-
-def _plain(value: Any) -> Any:
-    """Return what code gave as plain JSON data; what has none is shown as Python shows it."""
-    if is_items(value):
-        return [_plain(item) for item in value]
-
-    try:
-        return from_json(to_json(value, fallback=repr, inf_nan_mode="strings"))
-    except (ValueError, RecursionError):
-        return repr(value)
 
 
 def _told(exc: Any) -> str:

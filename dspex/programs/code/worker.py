@@ -3,7 +3,8 @@
 Its source is handed to the Python in the sandbox, which has the standard library and nothing of
 ours. Each line on the pipe is one JSON object. The host sends `{"code", "variables"}` to run and
 `{"value"}` or `{"error"}` to answer a call; the worker sends `{"call", "args", "kwargs"}` to have a
-host function called, and at the end `{"output", "value", "error"}`.
+host function called, and at the end `{"output", "value", "error"}`. Its first line, `{"ready"}`,
+says that all limits are in force.
 """
 
 from __future__ import annotations
@@ -65,6 +66,7 @@ def serve(functions: list[str], max_output: int) -> None:
         return call
 
     space: dict[str, Any] = {"__name__": "__main__", **{name: host(name) for name in functions}}
+    send({"ready": True})
     for line in source:
         asked = json.loads(line)
         space.update(asked["variables"])
@@ -89,15 +91,29 @@ def _run(code: str, space: dict[str, Any]) -> tuple[Any, str | None]:
     return None, None
 
 
-def _limit_processes() -> None:
-    try:
-        import resource
+def _limit(memory: int, program: bytes) -> None:
+    """Limit memory and files, and refuse system calls; for good, also for what code does."""
+    import ctypes
+    import resource
 
-        resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
-    except (ImportError, OSError, ValueError):
-        return  # the sandbox's own limits hold
+    for kind, number in (
+        (resource.RLIMIT_AS, memory),
+        (resource.RLIMIT_CORE, 0),
+        (resource.RLIMIT_NOFILE, 64),
+        (resource.RLIMIT_NPROC, 0),
+    ):
+        resource.setrlimit(kind, (number, number))
+
+    class Program(ctypes.Structure):
+        _fields_ = (("lines", ctypes.c_ushort), ("first", ctypes.c_char_p))
+
+    libc = ctypes.CDLL(None, use_errno=True)
+    no_new_privileges, set_filter, mode = 38, 22, 2
+    filtered = ctypes.byref(Program(len(program) // 8, program))
+    if libc.prctl(no_new_privileges, 1, 0, 0, 0) or libc.prctl(set_filter, mode, filtered, 0, 0):
+        raise OSError(ctypes.get_errno(), "the system calls cannot be filtered")
 
 
 if __name__ == "__main__":
-    _limit_processes()
+    _limit(int(sys.argv[3]), bytes.fromhex(sys.argv[4]))
     serve(json.loads(sys.argv[1]), int(sys.argv[2]))

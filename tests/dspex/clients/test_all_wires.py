@@ -350,9 +350,9 @@ async def test_what_follows_damage(wire: str, bad: Bad, *, stream: bool) -> None
         stall_s=5.0,
         damage=Damage(drip_bytes=200, drip_interval_s=0.001),
     )
-    limits = {"attempt_timeout_s": 0.3, "first_byte_timeout_s": 0.15, "idle_timeout_s": 0.15}
+    limits: dict[str, Any] = {"attempt_timeout_s": 0.3, "first_byte_timeout_s": 0.15, "idle_timeout_s": 0.15}
     slow = bad.fault in {"stall", "stall_headers"}
-    async with at(wire, script, max_retries=1, **(limits if slow else {})) as place:
+    async with at(wire, script, max_retries=1, **limits if slow else {}) as place:
         error = await outcome(place, stream=stream)
         [breaker] = place.client.endpoint.statistics().breakers.values()
 
@@ -655,7 +655,7 @@ async def test_a_slow_reader_slows_the_server(wire: str) -> None:
 
 @every_wire
 async def test_the_key_is_nowhere(wire: str, caplog: pytest.LogCaptureFixture) -> None:
-    """Not in a repr, a log line, an event, an error or its traceback, even where a server says it."""
+    """Not in a repr, a log line, an event, an error, a traceback: even where a server says it."""
     caplog.set_level(logging.DEBUG)
     team = "team-0123456789"
 
@@ -717,7 +717,7 @@ async def test_the_name_of_a_provider_is_all_it_takes(
         async with Runtime.from_env(default=f"{provider}/model", log="off", cache=None) as runtime:
             response = await runtime.client().complete(ask())
 
-        table = {provider: ProviderSettings()}
+        table: dict[str, Any] = {provider: {"max_retries": 1}}
         async with Runtime.from_env(providers=table, log="off", cache=None) as runtime:
             again = await runtime.client(f"{provider}/model").complete(ask())
 
