@@ -55,9 +55,17 @@ class Usage:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON data; the cost is a decimal string, so that no cent is lost."""
-        data: dict[str, Any] = {name: getattr(self, name) for name in _FIELDS}
-        data["cost_usd"] = None if self.cost_usd is None else str(self.cost_usd)
-        return data
+        return {
+            "input_tokens": self.input_tokens,
+            "output_tokens": self.output_tokens,
+            "cache_read_tokens": self.cache_read_tokens,
+            "cache_write_tokens": self.cache_write_tokens,
+            "reasoning_tokens": self.reasoning_tokens,
+            "cost_usd": None if self.cost_usd is None else str(self.cost_usd),
+            "calls": self.calls,
+            "cache_hits": self.cache_hits,
+            "failed_attempts": self.failed_attempts,
+        }
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Usage:

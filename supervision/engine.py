@@ -340,7 +340,9 @@ class Engine:
         budget = _SPAWN_BUDGET
         try:
             while True:
-                await self._wait_room()
+                if not self._is_wanted():
+                    await self._wait_room()
+
                 try:
                     value = await anext(source)
                 except StopAsyncIteration:

@@ -54,8 +54,14 @@ class Latencies:
         if seconds > self._max_s:
             self._max_s = seconds
 
-        index = int(math.log2(seconds) * _CLASSES_PER_DOUBLING - _FIRST) if seconds > 0 else 0
-        self._counts[min(max(index, 0), _LAST - _FIRST)] += 1
+        if not seconds > _SHORTEST_S:
+            index = 0
+        elif seconds >= _LONGEST_S:
+            index = _LAST - _FIRST
+        else:
+            index = int(math.log2(seconds) * _CLASSES_PER_DOUBLING - _FIRST)
+
+        self._counts[index] += 1
 
     def percentile(self, share: float) -> float:
         """Return the latency that `share` of all stay below, in seconds; 0 before the first."""

@@ -129,12 +129,16 @@ class PostReply:
         Raises:
             ProtocolError: it is larger than any answer.
         """
-        content, blocks, size = self.content, list[bytes](), 0
+        content, size = self.content, 0
+        blocks: list[bytes] = []
         while block := await content.readany():
             blocks.append(block)
             size += len(block)
             if size > _LARGEST_ANSWER_BYTES:
                 raise _endless()
+
+            if content.at_eof():  # as nearly always after the first: asking again costs a turn
+                break
 
         return blocks[0] if len(blocks) == 1 else b"".join(blocks)
 

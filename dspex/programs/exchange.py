@@ -92,8 +92,7 @@ class Exchange:
                 return fields, repairs
 
     async def _parse(self, choice: Choice) -> dict[str, Any]:
-        texts = (choice.text, *(call.arguments for call in choice.tool_calls))
-        if any(map(takes_long, texts)):
+        if takes_long(choice.text) or any(takes_long(call.arguments) for call in choice.tool_calls):
             return await to_thread.run_sync(self.adapter.parse, self.signature, choice)
 
         return self.adapter.parse(self.signature, choice)

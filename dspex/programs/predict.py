@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from dspex.adapters.protocol import Adapter
     from dspex.clients.protocol import ModelClient
     from dspex.signatures.record import Record
+    from dspex.usage import UsageMeter
 
 __all__ = ("Predict",)
 
@@ -103,7 +104,7 @@ class Predict(Program):
         else:
             read = [await exchange.read(request, choice) for choice in choices]
 
-        prediction = _prediction(read)
+        prediction = _prediction(read, here.meter)
         if here.trace is not None:
             here.trace.record(TraceEntry(self, values, prediction))
 
@@ -245,8 +246,7 @@ _SETTING_CHECKS: Final[Mapping[str, Callable[[Any], str | None]]] = {
 }
 
 
-def _prediction(read: list[Reading]) -> Prediction:
-    meter = current().meter
+def _prediction(read: list[Reading], meter: UsageMeter | None) -> Prediction:
     usage = Usage() if meter is None else meter.total
     values, repairs = read[0]
     if len(read) == 1:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from dspex.recipe import Recipe
     from dspex.signatures.example import Example
     from dspex.signatures.signature import Signature
+    from dspex.types.tool_calls import ToolResult
 
 __all__ = ("FINISH", "NativeSteps")
 
@@ -172,10 +173,12 @@ class NativeSteps:
 
     def _step(self, step: Step) -> Iterator[Message]:
         yield step.message or Message("assistant", step.thought, tool_calls=step.calls)
-        yield from (result.as_message() for result in step.results)
         images = tuple(image for result in step.results for image in result.images)
         if images and self.images:
+            yield from (result.as_message() for result in step.results)
             yield Message("user", images)
+        else:
+            yield from (_without_images(result).as_message() for result in step.results)
 
 
 class _ThoughtParser(StreamParser):
@@ -191,6 +194,14 @@ class _ThoughtParser(StreamParser):
     def _advance(self) -> list[FieldDelta]:
         known = sum(map(len, self._emitted.get(_TEXT, ())))
         return [FieldDelta(_TEXT, self._text[known:])] if len(self._text) > known else []
+
+
+def _without_images(result: ToolResult) -> ToolResult:
+    if not result.images:
+        return result
+
+    note = f"[{len(result.images)} images that cannot be shown]"
+    return replace(result, value=f"{result.text}\n{note}".strip(), images=())
 
 
 def _demo_lines(signature: Signature, demo: Example) -> Iterator[str]:

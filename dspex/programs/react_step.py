@@ -29,7 +29,9 @@ __all__ = ("NextStep", "calls_of", "step_signature")
 
 _SAMPLING: Final = Sampling()
 _THOUGHT: Field = OutputField(desc="what is known, what is missing, and what to do about it")
-_ARGUMENTS: Field = OutputField(desc="the arguments of that tool, as a JSON object by name")
+_ARGUMENTS: Field = OutputField(
+    desc="the arguments of that tool, as a JSON object by name; {} for none"
+)
 
 
 class NextStep(Predict):
@@ -109,8 +111,10 @@ def calls_of(step: Prediction) -> ToolCalls:
         calls: ToolCalls = step["calls"]
         return calls
 
-    if step["next_tool_name"] == FINISH:
+    # No tool's name has quotes or brackets, and models like to write them around it.
+    name = (step["next_tool_name"] or "").strip("`'\" ").removesuffix("()")
+    if name == FINISH:
         return ToolCalls()
 
-    call = {"name": step["next_tool_name"] or "(none)", "arguments": step["next_tool_args"]}
+    call = {"name": name or "(none)", "arguments": step["next_tool_args"]}
     return ToolCalls.from_json([call])

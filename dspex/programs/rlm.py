@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from dspex.errors import ParseError
 from dspex.programs.agents import ask_within_memory, check_positive, shortened, with_details
 from dspex.programs.chain_of_thought import ChainOfThought
 from dspex.programs.code.interpreter import Interpreter, run_code
@@ -109,7 +110,14 @@ class RLM(Program):
         async with self.interpreter.session(work.functions()) as session:
             fresh = True
             for _ in range(self.max_iterations):
-                asked, shown = await ask_within_memory(self.act, shown, about)
+                try:
+                    asked, shown = await ask_within_memory(self.act, shown, about)
+                except ParseError:
+                    if not whole.steps:
+                        raise
+
+                    break  # what was found so far may be enough
+
                 code = str(asked["code"])
                 outcome = await run_code(session, code, values if fresh else None)
                 work.raise_fatal()

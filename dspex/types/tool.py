@@ -181,9 +181,9 @@ class Tool(FieldType):
         except ToolError as exc:
             return self._failed(exc.problem, _failure(exc.reason), call_id)
         except ProviderError as exc:
-            return self._failed(f"{type(exc).__name__}: {exc}", "refused", call_id)
+            return self._failed(_said(exc), "refused", call_id)
         except Exception as exc:
-            return self._failed(f"{type(exc).__name__}: {exc}", "crash", call_id)
+            return self._failed(_said(exc), "crash", call_id)
 
         if isinstance(given, ToolResult):
             return ToolResult(
@@ -343,3 +343,11 @@ def _described_only(**arguments: Any) -> None:
 
 def _failure(reason: str) -> ToolFailure:
     return cast("ToolFailure", reason if reason in ("arguments", "timeout") else "crash")
+
+
+def _said(exc: Exception) -> str:
+    kind = type(exc).__name__
+    try:
+        return f"{kind}: {exc}"
+    except Exception as worse:  # its text is code of the tool's, too
+        return f"{kind}, which cannot say what it is: {type(worse).__name__}"

@@ -196,7 +196,7 @@ def read_arguments(text: str) -> Mapping[str, Any]:
 
     try:
         data = from_json(text)
-    except ValueError as exc:
+    except (ValueError, TypeError) as exc:  # the second for halves of characters
         raise ValueError(f"the arguments are no JSON: {exc}: {text[:200]!r}") from exc
 
     if not is_table(data):

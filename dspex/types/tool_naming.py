@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from typing import TYPE_CHECKING, Any, Final
 
@@ -25,6 +26,10 @@ def checked_name(func: Callable[..., Any], name: str | None) -> str:
         problem = f"{func!r} is no function: give a function or an object that can be called"
         raise ToolError(problem, reason="definition")
 
+    if any(map(_yields, (func, getattr(func, "func", None), type(func).__call__))):
+        problem = f"{func!r} yields, and a model waits for one result: return a list"
+        raise ToolError(problem, reason="definition")
+
     found = name or getattr(getattr(func, "func", func), "__name__", None) or type(func).__name__
     if not _NAME.fullmatch(found):
         raise ToolError(
@@ -34,3 +39,7 @@ def checked_name(func: Callable[..., Any], name: str | None) -> str:
         )
 
     return found
+
+
+def _yields(func: object) -> bool:
+    return inspect.isgeneratorfunction(func) or inspect.isasyncgenfunction(func)

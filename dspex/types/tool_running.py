@@ -47,10 +47,24 @@ async def call_function(function: Callable[..., Any], arguments: Mapping[str, An
     among the threads until then.
     """
     if is_async(function):
-        return await function(**arguments)
+        return await _contained(function(**arguments))
 
     given = await _in_thread(partial(function, **arguments))
-    return await given if inspect.isawaitable(given) else given
+    return await _contained(given) if inspect.isawaitable(given) else given
+
+
+async def _contained(call: Awaitable[Any]) -> Any:
+    try:
+        return await call
+    except SystemExit as exc:
+        raise RuntimeError(f"the tool raised {exc!r}") from exc  # it would end the event loop
+    except asyncio.CancelledError as exc:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+
+        # Nobody has cancelled us: something that the tool waited for was, and that is a failure.
+        raise RuntimeError(f"the tool raised {exc!r}") from exc
 
 
 async def _in_thread(function: Callable[[], Any]) -> Any:
@@ -74,8 +88,8 @@ async def _in_thread(function: Callable[[], Any]) -> Any:
         error: BaseException | None = None
         try:
             value = context.run(function)
-        except (StopIteration, SystemExit, KeyboardInterrupt) as exc:
-            # A future refuses to carry the first, and the others would end the event loop.
+        except (StopIteration, SystemExit, KeyboardInterrupt, GeneratorExit) as exc:
+            # A future refuses to carry the first, and the others would end loop or program.
             error = RuntimeError(f"the tool raised {exc!r}")
         except BaseException as exc:
             error = exc

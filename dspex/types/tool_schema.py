@@ -43,7 +43,10 @@ class ToolSchema:
         except ValidationError as exc:
             problem = exc
 
-        unpacked = {name: _unpacked(value) for name, value in arguments.items()}
+        unfit = {error["loc"][0] for error in problem.errors(include_url=False) if error["loc"]}
+        unpacked = {
+            name: _unpacked(value) if name in unfit else value for name, value in arguments.items()
+        }
         try:
             return self._checked(unpacked)
         except ValidationError:

@@ -27,6 +27,7 @@ class Authority:
         certificate = (
             self._builder(x509, self._name, self._key)
             .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+            .add_extension(_may_sign(x509), critical=True)
             .sign(self._key, hashes.SHA256())
         )
         self.ca_file = self._write("ca.pem", certificate)
@@ -65,6 +66,14 @@ class Authority:
             .serial_number(x509.random_serial_number())
             .not_valid_before(now - datetime.timedelta(days=1))
             .not_valid_after(now + datetime.timedelta(days=1))
+            # Which key is whose: Python verifies strictly since 3.13.
+            .add_extension(
+                x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False
+            )
+            .add_extension(
+                x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()),
+                critical=False,
+            )
         )
 
     def _write(self, name: str, certificate: Any) -> Path:
@@ -73,3 +82,20 @@ class Authority:
         path = self._folder / name
         path.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
         return path
+
+
+def _may_sign(x509: Any) -> Any:
+    """Return the usage of a key that signs certificates."""
+    no = dict.fromkeys(
+        (
+            "content_commitment",
+            "key_encipherment",
+            "data_encipherment",
+            "key_agreement",
+            "crl_sign",
+            "encipher_only",
+            "decipher_only",
+        ),
+        False,
+    )
+    return x509.KeyUsage(digital_signature=True, key_cert_sign=True, **no)

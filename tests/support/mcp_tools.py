@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 from mcp.server.mcpserver import MCPServer
+from mcp.shared.exceptions import MCPError
 
 server = MCPServer("tools")
 
@@ -22,6 +23,12 @@ def add(a: int, b: int) -> int:
 def fail(why: str) -> str:
     """Raise an error."""
     raise ValueError(why)
+
+
+@server.tool()
+def closed() -> str:
+    """Refuse, in words that a lost connection has, too."""
+    raise MCPError(-32000, "The account is closed")
 
 
 @server.tool()

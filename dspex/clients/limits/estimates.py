@@ -96,7 +96,10 @@ def bound_output(request: Request, default: int | None) -> tuple[Request, Droppe
 
 def bound_usage(request: Request) -> Usage:
     """Return the most that a request with an output bound can use; its cost is left open."""
-    asked = _FRAME_TOKENS + sum(_bound_of(message) for message in request.messages)
+    asked = _FRAME_TOKENS
+    for message in request.messages:
+        asked += _bound_of(message)
+
     if request.tools or request.response_format is not None:
         asked += len(repr((request.tools, request.response_format)).encode())
 

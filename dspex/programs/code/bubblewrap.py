@@ -319,7 +319,8 @@ def _mounts() -> tuple[str, ...]:
         )
 
     if prefix != Path("/usr"):
-        found += ("--ro-bind", str(prefix), str(prefix))
+        parts = (str(prefix / name) for name in ("bin", "lib"))
+        found += (word for part in parts for word in ("--ro-bind", part, part))
 
     return tuple(found)
 

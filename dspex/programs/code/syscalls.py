@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import platform
 import struct
-from collections.abc import Mapping
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from dspex.errors import InterpreterError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 __all__ = ("ARCHITECTURES", "syscall_filter")
 

@@ -65,6 +65,7 @@ class McpServer:
         self._tools: tuple[Tool, ...] = ()
         self._own: Supervisor | None = None
         self._owned = False
+        self._up = False
 
     @classmethod
     def stdio(
@@ -128,7 +129,7 @@ class McpServer:
         )
 
     def __repr__(self) -> str:
-        state = "running" if self._owned else "not running"
+        state = ("running" if self._up else "coming back") if self._owned else "not running"
         return f"<McpServer {self.name!r} {state}, {len(self._tools)} tools>"
 
     async def __aenter__(self) -> Self:
@@ -198,7 +199,8 @@ class McpServer:
             if not limit.expired():
                 raise
 
-            problem = f"gave no result within {self.timeout_s:g} s"
+            away = "" if self._up else ": its server has died and is not back yet"
+            problem = f"gave no result within {self.timeout_s:g} s{away}"
             raise ToolError(problem, tool=tool, reason="timeout") from exc
 
     async def _serve(self, *, ready: Callable[[object], None]) -> None:
@@ -211,12 +213,14 @@ class McpServer:
             raise
         except ExceptionGroup as group:
             raise first_of(group) from None  # a crash has one reason, and reports stay short
+        finally:
+            self._up = False
 
     async def _connected(self, ready: Callable[[object], None]) -> None:
         lost, changed = asyncio.Event(), asyncio.Event()
         async with self._connect(lost, changed) as client:
             self._tools = await self._listed(client)
-            self._owned = True
+            self._owned = self._up = True
             ready(self)
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._watch(lost))
@@ -240,17 +244,22 @@ class McpServer:
             if asked.answer.done():
                 continue  # whoever asked has given up
 
-            await asked.work(self._answer(client, asked, lost))
+            try:
+                await asked.work(self._answer(client, asked, lost))
+            finally:
+                asked.fail(self._died(asked))  # of one that was stopped before it began
 
     async def _answer(self, client: Client, asked: Asked, lost: asyncio.Event) -> None:
         from mcp.shared.exceptions import MCPError
+        from mcp_types import CONNECTION_CLOSED
 
         try:
             given = await client.call_tool(asked.tool, dict(asked.arguments))
             result = mcp_result(asked.tool, given)
         except MCPError as exc:
             error = ToolError(f"the server says: {exc.message}", tool=asked.tool)
-            if "closed" in exc.message.lower():
+            # Servers use the number for errors of their own, too.
+            if exc.code == CONNECTION_CLOSED and exc.message == "Connection closed":
                 lost.set()
                 error = self._died(asked)
 

@@ -350,7 +350,11 @@ async def test_what_follows_damage(wire: str, bad: Bad, *, stream: bool) -> None
         stall_s=5.0,
         damage=Damage(drip_bytes=200, drip_interval_s=0.001),
     )
-    limits: dict[str, Any] = {"attempt_timeout_s": 0.3, "first_byte_timeout_s": 0.15, "idle_timeout_s": 0.15}
+    limits: dict[str, Any] = {
+        "attempt_timeout_s": 0.3,
+        "first_byte_timeout_s": 0.15,
+        "idle_timeout_s": 0.15,
+    }
     slow = bad.fault in {"stall", "stall_headers"}
     async with at(wire, script, max_retries=1, **limits if slow else {}) as place:
         error = await outcome(place, stream=stream)

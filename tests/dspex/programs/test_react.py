@@ -147,6 +147,16 @@ class TestByText:
         assert prediction.answer == "42"
         assert words in model.requests[1].messages[-1].text
 
+    @pytest.mark.parametrize("written", ["`search`", "search()", '"search"', "`search()`"])
+    async def test_a_name_may_be_quoted(self, written: str) -> None:
+        """Quotes and brackets around it belong to no name; `finish` is no other case."""
+        quoted = written.replace("search", "finish")
+        model = text_model(step(written, query="x"), step(quoted), ANSWER)
+        prediction = await ReAct("question -> answer", [search], client=model)(question="?")
+        assert [call.name for call in prediction.trajectory.steps[0].calls] == ["search"]
+        assert prediction.trajectory.steps[0].results[0].error is None
+        assert len(prediction.trajectory) == 2
+
     async def test_a_tool_may_end_the_program(self) -> None:
         """If it asks to."""
         model = text_model(step("broken"))
@@ -262,7 +272,8 @@ class TestNatively:
             await ReAct("question -> answer", [shot], client=model)(question="?")
             messages = model.requests[1].messages
             assert sum(m.content == (image,) for m in messages) == turns
-            assert "1 images follow" in messages[3].text
+            words = "1 images follow" if turns else "1 images that cannot be shown"
+            assert words in messages[3].text
 
     async def test_demonstrations_are_shown(self) -> None:
         """Steps that an optimizer found stand in the system message."""

@@ -8,7 +8,15 @@ from typing import Any
 
 import pytest
 
-from dspex.errors import ErrorData, ErrorKind, InputError, ServerError, ToolError, to_exception
+from dspex.errors import (
+    ErrorData,
+    ErrorKind,
+    InputError,
+    ParseError,
+    ServerError,
+    ToolError,
+    to_exception,
+)
 from dspex.messages import Request
 from dspex.programs import RLM, MontyInterpreter, load
 from dspex.testing.models import ScriptedModel
@@ -54,6 +62,16 @@ async def test_explores_and_submits() -> None:
     assert prediction.trajectory.steps[0].output == "50005 needle is 42"
     assert all(len(m.text) < 10_000 for request in model.requests for m in request.messages)
     assert "str, 100018 characters" in model.requests[0].messages[-1].text
+
+
+async def test_an_unreadable_step_ends_the_work() -> None:
+    """What was found before it is answered from; where nothing was, it is an error."""
+    answers = ["what?", "what?", {"reasoning": "seen", "answer": "42"}]
+    model = ScriptedModel([step("print(1)"), *answers])
+    prediction = await RLM("context -> answer", client=model)(context="c")
+    assert (prediction.answer, len(prediction.trajectory)) == ("42", 1)
+    with pytest.raises(ParseError):
+        await RLM("context -> answer", client=ScriptedModel(answers))(context="c")
 
 
 async def test_models_are_asked_from_code_and_counted() -> None:

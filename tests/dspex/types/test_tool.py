@@ -6,7 +6,8 @@ import asyncio
 import pickle
 import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from dspex import recipe
 from dspex.effects import Effect, LiveGate, current, scope
 from dspex.errors import ErrorData, ErrorKind, ServerError, ToolError
 from dspex.messages import Compat, ImagePart, Sampling, ToolCall
+from dspex.programs.tools import Toolbox
 from dspex.signatures.signature import Signature
 from dspex.telemetry.events import TOOL_EXCEPTION, TOOL_START, TOOL_STOP
 from dspex.types.tool import Tool
@@ -39,6 +41,10 @@ def broken(why: str) -> str:
     raise LookupError(why)
 
 
+def numbers() -> Iterator[int]:
+    yield 1
+
+
 class TestMaking:
     def test_name_description_and_schema_come_from_the_function(self) -> None:
         """A function is all that it takes."""
@@ -54,6 +60,8 @@ class TestMaking:
         ("make", "words"),
         [
             (lambda: Tool(lambda: 1), "'<lambda>' is no name"),
+            (lambda: Tool(numbers), "yields"),
+            (lambda: Tool(partial(numbers)), "yields"),
             (lambda: Tool(3), "3 is no function"),  # type: ignore[arg-type]  # what is refused
             (lambda: Tool(add, name="no spaces"), "'no spaces' is no name"),
             (lambda: Tool(add, name="a" * 65), "at most 64"),
@@ -155,7 +163,9 @@ class TestCalling:
 
         assert (caught.value.tool, caught.value.reason) == (tool.name, error)
 
-    @pytest.mark.parametrize("raised", [SystemExit(1), KeyboardInterrupt(), StopIteration()])
+    @pytest.mark.parametrize(
+        "raised", [SystemExit(1), KeyboardInterrupt(), StopIteration(), GeneratorExit()]
+    )
     async def test_a_tool_cannot_end_the_program(self, raised: BaseException) -> None:
         """What would end a loop or a generator is a crash like any other."""
 
@@ -163,6 +173,36 @@ class TestCalling:
             raise raised
 
         assert (await Tool(leave).result_of({})).error == "crash"
+
+    async def test_an_async_tool_cannot_either(self) -> None:
+        """Nor can one that waits for something that was cancelled; its neighbours go on."""
+
+        async def leave() -> None:
+            raise SystemExit(1)
+
+        async def forsaken() -> None:
+            other = asyncio.get_running_loop().create_future()
+            other.cancel()
+            await other
+
+        calls = [ToolCall(name, name, "{}") for name in ("leave", "forsaken", "add")]
+        results = await Toolbox.of([leave, forsaken, add]).run(calls)
+        assert [result.error for result in results[:2]] == ["crash", "crash"]
+        assert "CancelledError" in results[1].text
+        assert results[2].error == "arguments"
+
+    async def test_an_error_that_cannot_say_what_it_is(self) -> None:
+        """It is named by its class."""
+
+        class MuteError(Exception):
+            def __str__(self) -> str:
+                raise LookupError
+
+        def fail() -> None:
+            raise MuteError
+
+        result = await Tool(fail).result_of({})
+        assert (result.error, "MuteError" in result.text) == ("crash", True)
 
     async def test_an_outage_below_a_tool_is_told(self) -> None:
         """An error of a provider keeps its name."""

@@ -110,7 +110,7 @@ class TestToolResult:
             ToolResult.from_json(data)
 
 
-@given(st.text())
+@given(st.text() | st.just('{"a": "\ud800"}'))
 def test_arguments_are_an_object_or_an_error(text: str) -> None:
     """Whatever a model writes for arguments is read or refused in words."""
     try:

@@ -159,6 +159,14 @@ class TestArguments:
             "place": Place(city="Ulm"),
         }
 
+    def test_only_what_does_not_fit_is_unpacked(self) -> None:
+        """A text beside it that looks like JSON stays one."""
+
+        def f(text: str, rows: list[int]) -> None:
+            """Do nothing."""
+
+        assert check(f, text="[1]", rows="[2]") == {"text": "[1]", "rows": [2]}
+
     def test_a_text_that_is_json_stays_a_text(self) -> None:
         """A parameter that is a text is given the text."""
 

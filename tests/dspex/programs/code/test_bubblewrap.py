@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import shutil
 import stat
 from collections.abc import AsyncIterator
@@ -123,6 +124,37 @@ class TestTheConversation:
         assert len(outcome.output) < 1_100
         assert "cut off" in outcome.output
 
+    async def test_calls_are_bounded(self, stand_in: str) -> None:
+        """In number, and by the time the code takes between them."""
+        loop = "while True: double(1)"
+        interpreter = BubblewrapInterpreter(timeout_s=5, max_calls=10, bwrap=stand_in)
+        async with interpreter.session(FUNCTIONS) as session:
+            assert "there are no calls left" in (await session.run(loop)).error
+
+        async with BubblewrapInterpreter(timeout_s=0.5, bwrap=stand_in).session(
+            FUNCTIONS
+        ) as session:
+            slow = "import time\nwhile True:\n    time.sleep(0.1)\n    double(1)"
+            assert "more than 0.5 s" in (await session.run(slow)).error
+
+    @pytest.mark.parametrize(
+        "line",
+        ["'[' * 200_000", r"""'{"output": "\\ud800", "value": "\\ud800", "error": ["x"]}'"""],
+        ids=["nested too deeply", "half a character"],
+    )
+    async def test_a_forged_answer_stays_data(self, session: Any, line: str) -> None:
+        """Whatever the code writes into the pipe itself, the outcome can be shown and stored."""
+        forged = WRITE.replace("b'{}\\n'", f"({line}).encode() + b'\\n'")
+        outcomes = [await session.run(forged), await session.run("1 + 1")]
+        for outcome in outcomes:
+            assert isinstance(outcome, CodeOutcome)
+            outcome.shown().encode()
+            json.dumps(outcome.to_json(), ensure_ascii=False).encode()
+
+        assert any(
+            "nested" in o.shown() or "recursion" in o.shown() or "x" in o.shown() for o in outcomes
+        )
+
     async def test_cancelling_leaves_it_usable(self, session: Any) -> None:
         """The process is killed with the call."""
         task = asyncio.create_task(session.run("while True: pass"))
@@ -154,9 +186,32 @@ class TestTheInterpreter:
         for option in ("--unshare-all", "--die-with-parent", "--new-session", "--clearenv"):
             assert option in command
 
+        for option in ("--cap-drop ALL", "--disable-userns", "--remount-ro / "):
+            assert option in " ".join(command)
+
         assert "--bind" not in command
         assert "--share-net" not in command
         assert str(Path.home()) not in command
+
+    def test_a_python_beside_the_users_files_is_refused(
+        self, stand_in: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The sandbox would see them with it."""
+        monkeypatch.setenv("HOME", str(tmp_path))
+        monkeypatch.setattr("sys.executable", str(tmp_path / "bin" / "python"))
+        with pytest.raises(InterpreterError, match="beside the user's files"):
+            BubblewrapInterpreter(bwrap=stand_in).command()
+
+    async def test_a_sandbox_that_cannot_be_made_ends_the_program(self, tmp_path: Path) -> None:
+        """It is no mistake of the code; the error has the words of `bwrap`."""
+        refusing = tmp_path / "bwrap"
+        refusing.write_text(
+            "#!/bin/sh\necho 'bwrap: No permissions to create namespace' >&2\nexit 1\n"
+        )
+        refusing.chmod(refusing.stat().st_mode | stat.S_IXUSR)
+        async with BubblewrapInterpreter(bwrap=str(refusing)).session() as session:
+            with pytest.raises(InterpreterError, match="No permissions to create namespace"):
+                await session.run("1 + 1")
 
 
 needs_bwrap = pytest.mark.skipif(
@@ -177,17 +232,23 @@ def workers() -> int:
 
 
 @needs_bwrap
-async def test_what_code_starts_ends_with_the_session() -> None:
-    """Processes are refused, or stay in the sandbox and are killed with it."""
+async def test_the_process_ends_with_the_session() -> None:
+    """Even one that is busy, and was never waited for."""
     before = workers()
     async with BubblewrapInterpreter(timeout_s=5).session() as session:
-        code = "import os, time\nfor _ in range(3):\n    if os.fork() == 0: time.sleep(60)"
-        await session.run(code)
-        assert workers() > before
+        task = asyncio.create_task(session.run("while True: pass"))
+        async with asyncio.timeout(10):
+            while workers() == before:  # noqa: ASYNC110 - processes have no event of ours
+                await asyncio.sleep(0.01)
+
+        task.cancel()
 
     async with asyncio.timeout(10):
-        while workers() > before:  # noqa: ASYNC110 - processes have no event of ours
+        while workers() > before:  # noqa: ASYNC110 - as above
             await asyncio.sleep(0.01)
+
+
+CALL = "import ctypes\nlibc = ctypes.CDLL(None, use_errno=True)\nassert libc.{} == 0\n"
 
 
 @needs_bwrap
@@ -202,6 +263,22 @@ async def test_what_code_starts_ends_with_the_session() -> None:
         "open('/etc/passwd').read()",
         "open('/usr/x', 'w')",
         "x = 'a' * 10**10",
+        # As root, all of these went through before capabilities were dropped.
+        CALL.format("mount(b'none', b'/usr/bin', None, 32 | 4096, None)"),
+        CALL.format("unshare(0x10000000)"),
+        CALL.format("ptrace(16, 1, 0, 0)"),
+        "open('/proc/sys/kernel/core_pattern', 'w')",
+        "open('/x', 'w')",
+        "open('/dev/shm/x', 'w')",
+        "with open('f', 'wb') as f:\n    for _ in range(100): f.write(bytes(10**6))",
+        "import os\nos.fork()",
+        "import os\nos.memfd_create('x')",
+        "import subprocess\nsubprocess.run(['/bin/true'])",
+        "import threading\nthreading.Thread(target=print).start()",
+        "import socket\nsocket.socket(socket.AF_UNIX)",
+        "import socket\nsocket.socket(40)  # AF_VSOCK, which no namespace holds back",
+        "import os\nos.listdir('/usr/src')",
+        "import os\nos.symlink('/etc/passwd', 'p')\nopen('p').read()",
     ],
 )
 async def test_in_the_real_sandbox_nothing_is_reached(

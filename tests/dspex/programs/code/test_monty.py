@@ -7,6 +7,7 @@ import sys
 from collections.abc import AsyncIterator
 from typing import Any
 
+import orjson
 import pytest
 
 from dspex import recipe
@@ -51,6 +52,7 @@ class TestRunning:
             ("def f():\n    return double(5)\nf()", 10),
             ("async def f():\n    return await double(5)\nawait f()", 10),
             ("import asyncio\nawait asyncio.gather(double(1), double(2))", [2, 4]),
+            ("# gather both\nx = double(2)\nx", 4),
             ("give({'a': [1, None, 'ü']})", {"a": [1, None, "ü"]}),
             ("try:\n    broken()\nexcept Exception as e:\n    x = str(e)\nx", "broken: gone"),
         ],
@@ -115,6 +117,16 @@ class TestRunning:
 
 
 class TestHostility:
+    @pytest.mark.parametrize("made", ["[x]", "(x,)", "{'a': x}"])
+    @pytest.mark.parametrize("depth", [300, 2_000])
+    async def test_a_value_that_is_nested_too_deeply(
+        self, session: MontySession, made: str, depth: int
+    ) -> None:
+        """The outcome can be stored, and the session goes on."""
+        outcome = await session.run(f"x = 1\nfor i in range({depth}):\n    x = {made}\nx")
+        assert CodeOutcome.from_json(orjson.loads(orjson.dumps(outcome.to_json()))) == outcome
+        assert (await session.run("1 + 1")).value == 2
+
     @pytest.mark.parametrize(
         "code",
         [

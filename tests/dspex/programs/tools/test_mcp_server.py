@@ -53,12 +53,22 @@ class TestCalling:
     async def test_tools_are_listed_and_called(self, server: McpServer) -> None:
         """With the server's name in front, their schemas, and structured results."""
         tools = tools_of(server)
-        assert set(tools) == {"t__add", "t__fail", "t__hang", "t__die", "t__where"}
+        assert set(tools) == {
+            f"t__{name}" for name in ("add", "fail", "closed", "hang", "die", "where")
+        }
         assert tools["t__add"].description == "Add two numbers."
         assert await tools["t__add"](a=1, b=2) == 3
         assert (await tools["t__where"]())["pid"] > 0
         sums = await asyncio.gather(*(tools["t__add"](a=n, b=n) for n in range(300)))
         assert sums == [2 * n for n in range(300)]
+
+    async def test_an_error_of_the_server_is_no_lost_connection(self, server: McpServer) -> None:
+        """Whatever it is called: the server goes on."""
+        tools = tools_of(server)
+        before = await tools["t__where"]()
+        refused = await tools["t__closed"].result_of({})
+        assert refused.text.endswith("the server says: The account is closed")
+        assert await tools["t__where"]() == before
 
     async def test_failures_are_results(self, server: McpServer) -> None:
         """A tool that raises, arguments that do not fit, a tool that is not there."""
