@@ -44,6 +44,7 @@ _SYSTEM: Final = (
 _HOME: Final = "/sandbox"
 _HOME_MB: Final = 64
 _START_S: Final = 30.0
+_END_S: Final = 10.0
 _NOTES: Final = (
     "CPython with its standard library, in a sandbox without network, processes or files that "
     "last. Functions you are given are called plainly, without `await`. Variables stay from one "
@@ -202,7 +203,7 @@ class _Session:
             process.kill()
 
         # It is killed: what is left is to collect it, even if we are cancelled meanwhile.
-        await asyncio.shield(process.wait())
+        await asyncio.shield(_collected(process))
 
     async def _talk(self, asked: dict[str, Any]) -> CodeOutcome:
         process = await self._started()
@@ -281,6 +282,15 @@ async def _heard(process: Process) -> Mapping[str, Any]:
         raise TypeError(f"{line[:200]!r}")
 
     return heard
+
+
+async def _collected(process: Process) -> None:
+    assert process.stdin is not None
+    process.stdin.close()
+    # A pipe is closed when it has been read to its end, and not before.
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_END_S):
+            await process.communicate()
 
 
 async def _complaint(process: Process) -> str:

@@ -72,7 +72,11 @@ class TestParallel:
 class TestBatch:
     async def test_one_program_on_many_rows(self) -> None:
         """Examples and mappings, in order; a failure stands at its place."""
-        rows = [Example(question="?", answer="a").with_inputs("question"), {"question": "?"}, {}]
+        rows: list[Any] = [
+            Example(question="?", answer="a").with_inputs("question"),
+            {"question": "?"},
+            {},
+        ]
         good, fine, bad = await echo().batch(rows)
         assert good
         assert fine

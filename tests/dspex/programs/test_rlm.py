@@ -66,7 +66,7 @@ async def test_explores_and_submits() -> None:
 
 async def test_an_unreadable_step_ends_the_work() -> None:
     """What was found before it is answered from; where nothing was, it is an error."""
-    answers = ["what?", "what?", {"reasoning": "seen", "answer": "42"}]
+    answers: list[Any] = ["what?", "what?", {"reasoning": "seen", "answer": "42"}]
     model = ScriptedModel([step("print(1)"), *answers])
     prediction = await RLM("context -> answer", client=model)(context="c")
     assert (prediction.answer, len(prediction.trajectory)) == ("42", 1)

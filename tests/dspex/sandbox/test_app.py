@@ -91,7 +91,7 @@ class TestAnswers:
             assert body["choices"][0]["message"]["content"] == "same"
 
     async def test_large_prompt_is_taken(self) -> None:
-        """A prompt of more than a megabyte, which is as much as aiohttp takes by itself, is no error."""
+        """A prompt larger than the megabyte that aiohttp takes by itself is no error."""
         demos = [(f"router {n} {'packet ' * 200}", "network") for n in range(900)]
         body = {**BODY, "messages": classify(("billing", "network"), "x", demos)}
         data = io.BytesIO(orjson.dumps(body))

@@ -129,13 +129,13 @@ class TestTheConversation:
         loop = "while True: double(1)"
         interpreter = BubblewrapInterpreter(timeout_s=5, max_calls=10, bwrap=stand_in)
         async with interpreter.session(FUNCTIONS) as session:
-            assert "there are no calls left" in (await session.run(loop)).error
+            assert "there are no calls left" in str((await session.run(loop)).error)
 
         async with BubblewrapInterpreter(timeout_s=0.5, bwrap=stand_in).session(
             FUNCTIONS
         ) as session:
             slow = "import time\nwhile True:\n    time.sleep(0.1)\n    double(1)"
-            assert "more than 0.5 s" in (await session.run(slow)).error
+            assert "more than 0.5 s" in str((await session.run(slow)).error)
 
     @pytest.mark.parametrize(
         "line",
