@@ -169,10 +169,17 @@ def _weigh(answer: Answer) -> int:
 
 
 def _weigh_choice(choice: Choice) -> int:
-    tokens = sum(1 + len(token.top) for token in choice.logprobs)
-    texts = [choice.text, choice.reasoning, *(call.arguments for call in choice.tool_calls)]
-    texts += [cited.text for cited in choice.citations]
-    for part in choice.thinking:
-        texts += (part.text, part.signature, part.encrypted)
+    size = getsizeof(choice.text) + getsizeof(choice.reasoning)
+    for call in choice.tool_calls:
+        size += getsizeof(call.arguments)
 
-    return _TOKEN_BYTES * tokens + sum(map(getsizeof, texts))
+    for cited in choice.citations:
+        size += getsizeof(cited.text)
+
+    for part in choice.thinking:
+        size += getsizeof(part.text) + getsizeof(part.signature) + getsizeof(part.encrypted)
+
+    for token in choice.logprobs:
+        size += _TOKEN_BYTES * (1 + len(token.top))
+
+    return size

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic_settings import EnvSettingsSource
 from pydantic_settings.exceptions import SettingsError
 
-from dspex.config.known import customary_names, customary_variables
+from dspex.config.known import KNOWN_BASE_URLS, customary_names, customary_variables
 from dspex.config.tables import Location, is_mapping
 from dspex.errors import ConfigError
 
@@ -79,13 +79,17 @@ def from_toml(path: Path, *, required: bool) -> Source:
 
 
 def from_own_variables(merged: Mapping[str, Any]) -> Source:
-    """Return NAME_API_KEY and NAME_BASE_URL of every provider that is used."""
+    """Return NAME_API_KEY and NAME_BASE_URL of every provider that is used or may be.
+
+    A provider whose base URL is known may be used as soon as its key is there.
+    """
     default, providers = merged.get("default"), merged.get("providers", {})
     named = {default.split("/")[0]} if isinstance(default, str) and "/" in default else set[str]()
     values: dict[str, Any] = {}
     if is_mapping(providers):
         tables = [name for name, table in providers.items() if is_mapping(table)]
-        values = {name: customary_variables(name) for name in {*tables, *named}}
+        keyed = [name for name in KNOWN_BASE_URLS if "api_key" in customary_names(name)]
+        values = {name: customary_variables(name) for name in {*tables, *named, *keyed}}
 
     return Source("the provider's own variable", {"providers": values}, _own_variable)
 

@@ -94,11 +94,12 @@ class Program(Composite):
         changes = {"owner": self, "meter": meter, **inherited(outer)}
         with scope(name or type(self).__name__, **changes) as here:
             observer = Watch.start(here, self)
+            run = self._run(inputs) if here.listener is None else self._told(here, inputs)
             if observer is None:
-                prediction = await self._told(here, inputs)
+                prediction = await run
             else:
                 with observer:
-                    prediction = await self._told(here, inputs)
+                    prediction = await run
 
         return prediction.with_usage(meter.total)
 
@@ -297,10 +298,7 @@ class Program(Composite):
         await to_thread.run_sync(write_document, Path(path), document)
 
     async def _told(self, here: CallScope, inputs: dict[str, Any]) -> Prediction:
-        """Run, and say so where a stream listens."""
-        if here.listener is None:
-            return await self._run(inputs)
-
+        """Run, and say so to the stream that listens."""
         await tell_status(here, self, "start")
         try:
             prediction = await self._run(inputs)

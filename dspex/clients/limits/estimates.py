@@ -90,8 +90,8 @@ def bound_output(request: Request, default: int | None) -> tuple[Request, Droppe
         return request, None
 
     bound = (default or DEFAULT_OUTPUT_TOKENS) + (wish.reasoning_tokens or 0)
-    added = DroppedParam("max_tokens", None, bound, "a budget needs a bound on the answer")
-    return _sampled(request, _bounded(wish, bound)), added
+    sampling, added = _bounded(wish, bound)
+    return _sampled(request, sampling), added
 
 
 def bound_usage(request: Request) -> Usage:
@@ -110,9 +110,10 @@ def bound_usage(request: Request) -> Usage:
 
 
 @lru_cache(maxsize=64)
-def _bounded(wish: Sampling, bound: int) -> Sampling:
+def _bounded(wish: Sampling, bound: int) -> tuple[Sampling, DroppedParam]:
     # Nearly all calls of a run sample alike, and a copy costs more than all the rest here.
-    return replace(wish, max_tokens=bound)
+    added = DroppedParam("max_tokens", None, bound, "a budget needs a bound on the answer")
+    return replace(wish, max_tokens=bound), added
 
 
 def _sampled(request: Request, sampling: Sampling) -> Request:

@@ -82,6 +82,15 @@ class TestCustomaryVariables:
 
         assert ("http://acme", SecretStr("key")) == (provider.base_url, provider.api_key)
 
+    def test_a_known_provider_is_there_as_soon_as_its_key_is(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Nobody need name it in the settings first."""
+        monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-ant-1")
+        settings = Settings.load(default="openai/some-model")
+        assert {"anthropic", "openai"} <= set(settings.providers)
+        assert settings.providers["anthropic"].reveal_key() == "sk-ant-1"
+
     def test_what_is_set_for_dspex_wins(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """The customary variable only fills a gap."""
         monkeypatch.setenv("DSPEX_DEFAULT", "acme/m")
