@@ -13,6 +13,7 @@ from dspex.messages import Choice, EmbedResponse, FinishReason, Response
 from dspex.usage import Usage
 
 __all__ = (
+    "FINISH_REASONS",
     "HIT",
     "Answer",
     "as_hit",
@@ -30,10 +31,12 @@ Answer: TypeAlias = Response | EmbedResponse
 HIT: Final = Usage(calls=1, cache_hits=1)
 """What an answer from the cache has used."""
 
+FINISH_REASONS: Final = {reason.value: reason for reason in FinishReason}
+"""By their values: the enum's own lookup costs ten times as much, on every hit."""
+
 _MALFORMED: Final = frozenset(
     {FinishReason.ERROR, FinishReason.CONTENT_FILTER, FinishReason.UNKNOWN}
 )
-_FINISH: Final = {reason.value: reason for reason in FinishReason}
 _PLAIN_FIELDS: Final = 4
 _PLAIN_CHOICE: Final = frozenset({"text", "finish_reason", "reasoning", "refusal"})
 
@@ -129,7 +132,7 @@ def _plain_response(data: Any) -> Response | None:
     try:
         (told,) = data["choices"]
         model, endpoint, request_id = data["model"], data["endpoint"], data["request_id"]
-        text, finish = told["text"], _FINISH[told["finish_reason"]]
+        text, finish = told["text"], FINISH_REASONS[told["finish_reason"]]
         reasoning, refusal = told.get("reasoning"), told.get("refusal")
     except (KeyError, TypeError, ValueError, AttributeError):
         return None

@@ -7,8 +7,8 @@ from collections import OrderedDict
 from sys import getsizeof
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from dspex.cache.codec import HIT, Answer, as_hit, is_plain
-from dspex.messages import Choice, EmbedResponse, FinishReason, Response
+from dspex.cache.codec import FINISH_REASONS, HIT, Answer, as_hit, is_plain
+from dspex.messages import Choice, EmbedResponse, Response
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -155,7 +155,9 @@ def _unpack(entry: _Entry) -> Answer | None:
         return None if isinstance(kept, bytes) else as_hit(kept)
 
     _, _, text, finish, reasoning, refusal, model, endpoint, request_id = entry
-    choice = Choice(text, finish_reason=FinishReason(finish), reasoning=reasoning, refusal=refusal)
+    choice = Choice(
+        text, finish_reason=FINISH_REASONS[finish], reasoning=reasoning, refusal=refusal
+    )
     return Response(
         (choice,), model=model, endpoint=endpoint, usage=HIT, request_id=request_id, cached=True
     )

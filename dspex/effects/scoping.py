@@ -214,29 +214,31 @@ class CallScope(_ScopeFields):
 
         `changes` are fields of the scope.
         """
-        return self.branch(self._element(name), **changes)
+        return self.branch(_element(self, name), **changes)
 
     def branch(self, element: str, **changes: Any) -> CallScope:
         """Return the scope of a branch whose name is unique here by itself, such as an index.
 
         Unlike `child` it leaves no mark in this scope: a million branches cost it nothing.
         """
-        return self._with({**changes, "path": (*self.path, element), "ordinals": Ordinals()})
+        return self.changed(path=(*self.path, element), ordinals=Ordinals(), **changes)
 
     def changed(self, **changes: Any) -> CallScope:
         """Return a copy with other fields."""
-        return self._with(changes)
+        return _copy(self, changes)
 
-    def _element(self, name: str) -> str:
-        ordinal = self.ordinals.take(name)
-        return f"{name}#{ordinal}" if ordinal else name
 
-    def _with(self, changes: dict[str, Any]) -> CallScope:
-        values = list(self)
-        for name, value in changes.items():
-            values[_SCOPE_FIELDS[name]] = value
+def _element(place: CallScope, name: str) -> str:
+    ordinal = place.ordinals.take(name)
+    return f"{name}#{ordinal}" if ordinal else name
 
-        return tuple.__new__(CallScope, values)
+
+def _copy(place: CallScope, changes: dict[str, Any]) -> CallScope:
+    values = list(place)
+    for name, value in changes.items():
+        values[_SCOPE_FIELDS[name]] = value
+
+    return CallScope._make(values)
 
 
 _SCOPE_FIELDS: Final = {name: index for index, name in enumerate(_ScopeFields._fields)}
@@ -280,10 +282,10 @@ class scope:  # noqa: N801 - a block, used like contextlib.suppress
             changes["deadline"] = min(changes["deadline"], outer.deadline)
 
         if self._name is not None:
-            changes["path"] = (*outer.path, outer._element(self._name))
+            changes["path"] = (*outer.path, _element(outer, self._name))
             changes["ordinals"] = Ordinals()
 
-        inner = outer._with(changes)
+        inner = _copy(outer, changes)
         self._token = _scope.set(inner)
         return inner
 

@@ -22,7 +22,6 @@ NOT_STORED: Final = -1
 
 _STATUSES: Final = (None, Status.SCORED, Status.FAILED, Status.UNAVAILABLE)
 _CODES: Final = {status: code for code, status in enumerate(_STATUSES) if status is not None}
-_NO_FIGURE: Final = (math.nan,)
 _GROUP_SHIFT: Final = 2
 _STATUS_MASK: Final = (1 << _GROUP_SHIFT) - 1
 _CODE_LIMIT: Final = 256
@@ -85,12 +84,20 @@ class Columns:
         self.latencies[index] = outcome.latency_s
 
     def _grow(self, more: int) -> None:
+        if more == 1:  # as nearly always: outcomes come roughly in the order of the examples
+            self._codes.append(0)
+            self.keys.append(0)
+            self._places.append(0)
+            self.scores.append(math.nan)
+            self.latencies.append(math.nan)
+            return
+
         self._codes.extend(bytes(more))
         for column in (self.keys, self._places):
             column.frombytes(bytes(more * column.itemsize))
 
         for figures in (self.scores, self.latencies):
-            figures.extend(_NO_FIGURE if more == 1 else _NO_FIGURE * more)
+            figures.extend((math.nan,) * more)
 
     def status(self, row: int) -> Status | None:
         """Return how `row` ended; None: it did not."""

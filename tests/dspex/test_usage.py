@@ -68,6 +68,20 @@ class TestUsageMeter:
             root.total.input_tokens,
         )
 
+    @given(st.lists(usages, max_size=4), st.booleans())
+    def test_its_total_is_the_sum_whenever_it_is_read(
+        self, added: list[Usage], read_often: bool
+    ) -> None:
+        """The total equals the plain sum after any number of calls, asked for between or not."""
+        meter = UsageMeter()
+        for count, usage in enumerate(added, 1):
+            meter.add(usage)
+            if read_often:
+                assert meter.total == sum(added[:count], Usage())
+
+        assert meter.total == sum(added, Usage())
+        assert meter.total is meter.total
+
     def test_counts_calls_that_wait_for_a_provider_at_every_level(self) -> None:
         """`in_call` is up while a call below is in flight, and down again after."""
         root = UsageMeter()

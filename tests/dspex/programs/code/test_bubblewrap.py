@@ -156,7 +156,16 @@ class TestTheConversation:
         )
 
     async def test_cancelling_leaves_it_usable(self, session: Any) -> None:
-        """The process is killed with the call."""
+        """The process is killed with the call, also while it starts."""
+        for pauses in (1, 2, 3, 5):
+            task = asyncio.create_task(session.run("while True: pass"))
+            for _ in range(pauses):
+                await asyncio.sleep(0)
+
+            task.cancel()
+            async with asyncio.timeout(10):
+                await asyncio.wait({task})
+
         task = asyncio.create_task(session.run("while True: pass"))
         await asyncio.sleep(0.1)
         task.cancel()
@@ -220,11 +229,20 @@ needs_bwrap = pytest.mark.skipif(
 
 
 def workers() -> int:
-    """Count the workers on this machine, forked ones included."""
+    """Count the workers on this machine."""
+    return running(b"def serve(functions")
+
+
+def sandboxes() -> int:
+    """Count the processes of sandboxes, those that are not made yet included."""
+    return running(b"--unshare-all")
+
+
+def running(words: bytes) -> int:
     found = 0
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         try:
-            found += b"def serve(functions" in path.read_bytes()
+            found += words in path.read_bytes()
         except OSError:
             continue
 
@@ -245,6 +263,25 @@ async def test_the_process_ends_with_the_session() -> None:
 
     async with asyncio.timeout(10):
         while workers() > before:  # noqa: ASYNC110 - as above
+            await asyncio.sleep(0.01)
+
+
+@needs_bwrap
+@pytest.mark.parametrize("pauses", range(1, 12, 2))
+async def test_cancelled_while_it_starts(pauses: int) -> None:
+    """Nothing hangs, and no half-made sandbox is left behind."""
+    before = sandboxes()
+    async with BubblewrapInterpreter(timeout_s=5).session() as session:
+        task = asyncio.create_task(session.run("while True: pass"))
+        for _ in range(pauses):
+            await asyncio.sleep(0.001)
+
+        task.cancel()
+        async with asyncio.timeout(10):
+            await asyncio.wait({task})
+
+    async with asyncio.timeout(10):
+        while sandboxes() > before:  # noqa: ASYNC110 - as above
             await asyncio.sleep(0.01)
 
 
