@@ -60,14 +60,7 @@ async def map(
 
             index, item = numbered
             enter(outer.branch(str(index)))
-            try:
-                results[index] = await function(item)
-            except (SystemExit, KeyboardInterrupt) as exc:
-                # Out of a task of its own it would end the event loop and everybody in it. It
-                # belongs to whoever called, and is raised there.
-                exits.append(exc)
-                raise _ExitError from exc
-
+            results[index] = await _contained(function, item, f"{name}: item {index}", exits)
             if end is not None:
                 end.finish(index)
 
@@ -121,6 +114,32 @@ class _End(Generic[R]):
 
 class _ExitError(Exception):
     """Ends the group of an item that wants the process to end."""
+
+
+async def _contained(
+    function: Callable[[T], Awaitable[R]], item: T, label: str, exits: list[BaseException]
+) -> R:
+    """Return what the function makes of an item; a task of a group may end in errors only."""
+    try:
+        return await function(item)
+    except (SystemExit, KeyboardInterrupt) as exc:
+        # Out of a task of its own it would end the event loop and everybody in it. It belongs to
+        # whoever called, and is raised there.
+        exits.append(exc)
+        raise _ExitError from exc
+    except asyncio.CancelledError as exc:
+        # A group takes any cancelled task for one of its own doing; the item would be missing from
+        # the results without a word.
+        if _is_wanted():
+            raise
+
+        raise RuntimeError(f"{label} was cancelled by its own work") from exc
+
+
+def _is_wanted() -> bool:
+    """Tell whether somebody has asked this task to end."""
+    task = asyncio.current_task()
+    return task is None or task.cancelling() > 0
 
 
 def _workers(items: object, max_concurrency: int) -> int:

@@ -208,3 +208,32 @@ class TestUntil:
 
         with pytest.raises(ExceptionGroup):
             await effects.map(work, range(3), max_concurrency=1, until=lambda _: True)
+
+
+async def test_an_item_that_cancels_itself_is_told() -> None:
+    """It would otherwise be missing from the results."""
+
+    async def work(index: int) -> int:
+        if index == 1:
+            raise asyncio.CancelledError
+
+        return index
+
+    with pytest.raises(ExceptionGroup) as caught:
+        await effects.map(work, range(3))
+
+    assert caught.group_contains(RuntimeError, match="item 1 was cancelled by its own work")
+
+
+async def test_cancelling_the_whole_is_still_a_cancellation() -> None:
+    """Nothing is made of it."""
+
+    async def work(index: int) -> None:
+        await asyncio.Event().wait()
+
+    task = asyncio.create_task(effects.map(work, range(3)))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
