@@ -44,11 +44,11 @@ class ProviderSettings(FrozenModel):
     the call's correlation id.
 
     How hard: rates are per minute and unset by default; answers that say "slow down" are honoured
-    either way. Those of a user bound what each `user` of the call scope may ask for; a call without
-    a user is not bound by them. `adaptive_concurrency` lowers the calls in flight while the
-    provider refuses many of them. `max_connections` is by default what the process's open-file
-    limit allows; `max_waiting` calls may wait for one, each for `pool_timeout_s` (None: for as long
-    as the call may).
+    either way. Those of a user bound what each `user` of the call scope may ask for, a person or
+    any other key (a tenant, a feature, a model's name); a call without one is not bound by them.
+    `adaptive_concurrency` lowers the calls in flight while the provider refuses many of them.
+    `max_connections` is by default what the process's open-file limit allows; `max_waiting` calls
+    may wait for one, each for `pool_timeout_s` (None: for as long as the call may).
 
     Deadlines: `connect` for the connection, `first_byte` and `idle` within a stream, `attempt` for
     one try, `call` for everything, waiting and retries included.
