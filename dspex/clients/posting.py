@@ -169,7 +169,7 @@ class Post:
             return await self._exchange(connection)
         except BaseException:
             self._connection = None
-            connection.close()
+            _end(connection)
             raise
 
     async def __aexit__(
@@ -183,16 +183,11 @@ class Post:
             return
 
         # What has bytes left to read or to write would hand them to the next caller.
-        transport, content = connection.transport, self._content
-        if (
-            content is not None
-            and content.is_eof()
-            and transport is not None
-            and not transport.get_write_buffer_size()
-        ):
+        content = self._content
+        if content is not None and content.is_eof() and not _unsent(connection):
             connection.release()
         else:
-            connection.close()
+            _end(connection)
 
     async def _connect(self) -> Connection:
         connector = self._connector
@@ -243,6 +238,22 @@ class Post:
         if task in self._connector.fresh:
             self._connector.fresh.discard(task)
             self.reused = False
+
+
+def _unsent(connection: Connection) -> bool:
+    """Tell whether bytes of the request have not left the process, or nobody can know."""
+    transport = connection.transport
+    return transport is None or transport.get_write_buffer_size() > 0
+
+
+def _end(connection: Connection) -> None:
+    transport = connection.transport
+    if transport is not None and _unsent(connection):
+        # Closing would first wait to send the rest, for as long as a peer that has stopped reading
+        # likes: the socket and the body would stay, uncounted.
+        transport.abort()
+
+    connection.close()
 
 
 def _endless() -> ProtocolError:

@@ -170,6 +170,34 @@ class TestConnection:
             done.set()
 
 
+class TestGivingUp:
+    async def test_a_server_that_has_stopped_reading_holds_nothing_of_ours(self) -> None:
+        """A request that is given up half sent is not sent on; its socket and its body are free."""
+        given_up, ended = asyncio.Event(), asyncio.Event()
+        received = 0
+
+        async def deaf(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            nonlocal received
+            await given_up.wait()
+            try:
+                while block := await reader.read(1 << 20):
+                    received += len(block)
+            except ConnectionError:
+                pass
+            finally:
+                ended.set()
+
+        async with open_to(deaf) as transport:
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.2):
+                    await post(transport, b"x" * 50_000_000)
+
+            given_up.set()
+            await asyncio.wait_for(ended.wait(), 5.0)
+
+        assert received < 50_000_000
+
+
 class TestAnswer:
     async def test_interim_answers_are_passed_over(self) -> None:
         """The final one counts."""
